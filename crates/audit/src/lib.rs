@@ -1,0 +1,1 @@
+//! Audit entries, their HMACs, and the broker that fails closed.

@@ -1,0 +1,1 @@
+//! Keyring, encryption barrier, storage views and the Shamir seal.

@@ -1,0 +1,1 @@
+//! The request pipeline, mounts, tokens and the system backend.

@@ -1,0 +1,1 @@
+//! What engines are written with: routes, typed fields, lenient decoding, path help.

@@ -1,0 +1,1 @@
+//! Vault's HTTP API over the core: decode, encode, limits, TLS.

@@ -1,0 +1,1 @@
+//! The nouns of a secrets server: requests, replies, backends, storage.

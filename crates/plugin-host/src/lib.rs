@@ -1,0 +1,1 @@
+//! Catalog, integrity, processes and supervision of external plugins.

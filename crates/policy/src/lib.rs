@@ -1,0 +1,1 @@
+//! Access policies: parse, compile, decide. Pure, no IO.

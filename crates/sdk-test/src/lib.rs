@@ -1,0 +1,1 @@
+//! Fixtures that run one test in process and over the real wire.

@@ -1,0 +1,1 @@
+//! The plugin author's one door: write an engine, serve it to Boltwork, Vault or OpenBao.

@@ -1,0 +1,1 @@
+//! The Boltwork server: configuration, listeners, built-in plugins, assembly.

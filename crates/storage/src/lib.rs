@@ -1,0 +1,1 @@
+//! Bytes at rest: the physical storage trait and its engines.

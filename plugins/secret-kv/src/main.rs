@@ -1,0 +1,2 @@
+//! The kv engine as an external plugin.
+fn main() {}
