@@ -197,6 +197,10 @@ pub trait Plugins: Send + Sync {
         setup: Setup,
     ) -> BoxFuture<'a, Result<Running, Error>>;
 
+    /// The next backend of this plugin gets a fresh process: whatever runs for it now takes no new
+    /// instances and ends with its last one. The first half of a reload; no error if nothing runs.
+    fn retire<'a>(&'a self, id: &'a PluginId) -> BoxFuture<'a, ()>;
+
     /// How the running processes are.
     fn status(&self) -> BoxFuture<'_, Vec<PluginStatus>>;
 }

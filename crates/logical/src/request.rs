@@ -4,7 +4,7 @@
 //! What a client sent is another type, in the core. A client's token never stands here: `Caller`
 //! carries a salted digest of it.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{any::Any, collections::BTreeMap, sync::Arc, time::Duration};
 
 use crate::{Auth, Connection, Data, Operation, Secret, Storage};
 
@@ -61,7 +61,7 @@ pub struct MountFacts {
 }
 
 /// What a backend may know of the caller.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Caller {
     /// Hex SHA-1 of mount UUID and token (wire spec 2.12): equal for equal tokens at one mount,
     /// useless anywhere else. Empty without a token.
@@ -76,6 +76,9 @@ pub struct Caller {
     pub unauthenticated: bool,
     /// The caller asked to override soft-mandatory policies.
     pub policy_override: bool,
+    /// The core's own record of the caller, for the backends inside the core and for no other:
+    /// always `None` for a plugin, built in or external.
+    pub session: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 impl Request {
