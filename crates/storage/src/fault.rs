@@ -1,0 +1,134 @@
+//! A wrapper that makes any engine fail on command, for tests of how the whole system bears storage faults. Leaves
+//! out any outside switch: only code that holds the injector can cause a fault.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::{Batch, BoxFuture, Error, Physical};
+
+/// Wraps an engine; passes everything through until told to fail.
+pub struct FaultInjector {
+    inner: Arc<dyn Physical>,
+    writes_until_fault: AtomicU64,
+    full: AtomicBool,
+    reads_fail: AtomicBool,
+    delay_micros: AtomicU64,
+    applied: AtomicU64,
+}
+
+impl FaultInjector {
+    /// Wraps `inner`, with no fault set.
+    #[must_use]
+    pub fn new(inner: Arc<dyn Physical>) -> Self {
+        Self {
+            inner,
+            writes_until_fault: AtomicU64::new(0),
+            full: AtomicBool::new(false),
+            reads_fail: AtomicBool::new(false),
+            delay_micros: AtomicU64::new(0),
+            applied: AtomicU64::new(0),
+        }
+    }
+
+    /// The `n`th batch from now (1 is the next) fails with [`Error::Io`] and is not written; 0 takes the order back.
+    pub fn fail_nth_write(&self, n: u64) {
+        self.writes_until_fault.store(n, Ordering::SeqCst);
+    }
+
+    /// While set, every batch fails with [`Error::Full`] and is not written.
+    pub fn set_full(&self, full: bool) {
+        self.full.store(full, Ordering::SeqCst);
+    }
+
+    /// While set, every read and listing fails with [`Error::Io`].
+    pub fn set_reads_fail(&self, fail: bool) {
+        self.reads_fail.store(fail, Ordering::SeqCst);
+    }
+
+    /// Every operation waits this long first; zero for none. Needs a tokio runtime with time when not zero.
+    pub fn set_delay(&self, delay: Duration) {
+        let micros = u64::try_from(delay.as_micros()).unwrap_or(u64::MAX);
+        self.delay_micros.store(micros, Ordering::SeqCst);
+    }
+
+    /// How many batches with at least one write were applied by the engine underneath.
+    #[must_use]
+    pub fn batches_written(&self) -> u64 {
+        self.applied.load(Ordering::SeqCst)
+    }
+
+    async fn pause(&self) {
+        let micros = self.delay_micros.load(Ordering::SeqCst);
+        if micros > 0 {
+            tokio::time::sleep(Duration::from_micros(micros)).await;
+        }
+    }
+
+    fn read_fault(&self) -> Result<(), Error> {
+        if self.reads_fail.load(Ordering::SeqCst) {
+            return Err(Error::Io { path: place(), detail: "injected read fault".into() });
+        }
+        Ok(())
+    }
+
+    fn write_fault(&self) -> Result<(), Error> {
+        if self.full.load(Ordering::SeqCst) {
+            return Err(Error::Full { path: place(), detail: "injected fault".into() });
+        }
+        let due = self
+            .writes_until_fault
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
+        if due == Ok(1) {
+            return Err(Error::Io { path: place(), detail: "injected write fault".into() });
+        }
+        Ok(())
+    }
+}
+
+fn place() -> PathBuf {
+    PathBuf::from("(fault injector)")
+}
+
+impl Physical for FaultInjector {
+    fn storage_type(&self) -> &'static str {
+        self.inner.storage_type()
+    }
+
+    fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>, Error>> {
+        Box::pin(async move {
+            self.pause().await;
+            self.read_fault()?;
+            self.inner.get(key).await
+        })
+    }
+
+    fn list<'a>(
+        &'a self,
+        prefix: &'a str,
+        after: &'a str,
+        limit: Option<usize>,
+    ) -> BoxFuture<'a, Result<Vec<String>, Error>> {
+        Box::pin(async move {
+            self.pause().await;
+            self.read_fault()?;
+            self.inner.list(prefix, after, limit).await
+        })
+    }
+
+    fn apply(&self, batch: Batch) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(async move {
+            self.pause().await;
+            let writes = !batch.writes.is_empty();
+            if writes {
+                self.write_fault()?;
+            }
+            self.inner.apply(batch).await?;
+            if writes {
+                self.applied.fetch_add(1, Ordering::SeqCst);
+            }
+            Ok(())
+        })
+    }
+}
