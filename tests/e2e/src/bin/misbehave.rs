@@ -1,0 +1,3 @@
+//! A program that misbehaves.
+
+fn main() {}
