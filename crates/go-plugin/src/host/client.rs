@@ -1,0 +1,208 @@
+//! A started plugin: its connection, its broker, its end.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::poll;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Code;
+
+use super::process::{Exit, Tail};
+use super::{Observer, OutputStream, StartFailure};
+use crate::MAX_MESSAGE;
+use crate::broker::Broker;
+use crate::channel::Channel;
+use crate::proto::grpc::health::v1::HealthCheckRequest;
+use crate::proto::grpc::health::v1::health_client::HealthClient;
+use crate::proto::plugin::grpc_broker_client::GrpcBrokerClient;
+use crate::proto::plugin::grpc_controller_client::GrpcControllerClient;
+use crate::proto::plugin::grpc_stdio_client::GrpcStdioClient;
+use crate::proto::plugin::{ConnInfo, Empty, stdio_data};
+use crate::services::{HEALTH_NAME, listen};
+use crate::tls::PeerTls;
+
+/// How long a plugin may take to end after it was asked to.
+pub const GRACE: Duration = Duration::from_secs(2);
+
+/// A running plugin. Dropping it kills the process; [`Client::stop`] asks first.
+#[derive(Debug)]
+pub struct Client {
+    plugin: String,
+    pid: u32,
+    version: u32,
+    channel: Channel,
+    broker: Broker,
+    kill: Mutex<Option<oneshot::Sender<()>>>,
+    exit: watch::Receiver<Option<Arc<Exit>>>,
+    tail: Tail,
+}
+
+impl Client {
+    pub(super) fn new(
+        plugin: String,
+        pid: u32,
+        version: u32,
+        streams: Streams,
+        kill: oneshot::Sender<()>,
+        exit: watch::Receiver<Option<Arc<Exit>>>,
+        tail: Tail,
+    ) -> Self {
+        let Streams { channel, broker } = streams;
+        Self { plugin, pid, version, channel, broker, kill: Mutex::new(Some(kill)), exit, tail }
+    }
+
+    /// The connection, for the generated clients of the plugin's services.
+    pub fn channel(&self) -> Channel {
+        self.channel.clone()
+    }
+
+    /// The broker, for what the plugin is to call back.
+    pub fn broker(&self) -> &Broker {
+        &self.broker
+    }
+
+    /// The application protocol version that was agreed upon.
+    pub fn version(&self) -> u32 {
+        self.version
+    }
+
+    /// The process.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// How the process ended, if it has.
+    pub fn exit(&self) -> Option<Arc<Exit>> {
+        self.exit.borrow().clone()
+    }
+
+    /// The last lines that the plugin wrote on stderr so far.
+    pub fn stderr(&self) -> Vec<String> {
+        self.tail.lines()
+    }
+
+    /// Waits for the end of the process. It does not keep the process, or this value, alive.
+    /// By then the process is reaped, its group is killed and its folder is gone.
+    pub fn exited(&self) -> impl Future<Output = Arc<Exit>> + Send + use<> {
+        let (exit, tail) = (self.exit.clone(), self.tail.clone());
+        async move { wait(exit, &tail).await }
+    }
+
+    /// Ends the plugin: the broker first, then a request to end, then after [`GRACE`] a signal
+    /// that cannot be ignored. May be called again, also while it is at work.
+    pub async fn stop(&self) -> Arc<Exit> {
+        self.broker.close();
+        let asked = async {
+            let mut controller = GrpcControllerClient::new(self.channel());
+            // A plugin that obeys often does so before it answers.
+            let _ = controller.shutdown(Empty {}).await;
+            self.exited().await
+        };
+        if let Ok(exit) = tokio::time::timeout(GRACE, asked).await {
+            tracing::debug!(plugin = self.plugin, pid = self.pid, "plugin exited");
+            return exit;
+        }
+        tracing::warn!(plugin = self.plugin, pid = self.pid, "plugin failed to exit gracefully");
+        self.kill();
+        self.exited().await
+    }
+
+    /// Kills the process and everything in its group, without asking or waiting.
+    pub fn kill(&self) {
+        self.broker.close();
+        self.kill.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Waits until the watching task has cleaned up.
+pub(super) async fn wait(mut exit: watch::Receiver<Option<Arc<Exit>>>, tail: &Tail) -> Arc<Exit> {
+    match exit.wait_for(Option::is_some).await.map(|exit| exit.clone()) {
+        Ok(Some(exit)) => exit,
+        // The runtime of the watching task was torn down, which killed the process too.
+        Ok(None) | Err(_) => Arc::new(Exit { status: None, stderr: tail.lines() }),
+    }
+}
+
+/// The connection and what must be open on it before the first call of a service.
+pub(super) struct Streams {
+    channel: Channel,
+    broker: Broker,
+}
+
+impl Streams {
+    /// Opens the broker's stream and the output stream, then asks for a sign of life: with TLS
+    /// 1.3 only the first answer shows that our certificate was accepted.
+    pub async fn open(
+        channel: Channel,
+        tls: Option<PeerTls>,
+        sockets: PathBuf,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Self, StartFailure> {
+        let (broker, announcements) = Broker::new(tls, sockets);
+        send_and_leave(run_broker(channel.clone(), broker.clone(), announcements)).await;
+        send_and_leave(run_stdio(channel.clone(), observer)).await;
+
+        let request = HealthCheckRequest { service: HEALTH_NAME.into() };
+        match HealthClient::new(channel.clone()).check(request).await {
+            Ok(_) => {}
+            // Alive, though without the service.
+            Err(status) if matches!(status.code(), Code::Unimplemented | Code::NotFound) => {}
+            Err(status) => {
+                broker.close();
+                return Err(StartFailure::Silent(Box::new(status)));
+            }
+        }
+        Ok(Self { channel, broker })
+    }
+}
+
+/// Lets a call get as far as sending its request, and runs the rest on its own. A Go server
+/// answers a stream's headers with its first message only, so waiting is not possible.
+async fn send_and_leave(call: impl Future<Output = ()> + Send + 'static) {
+    let mut call = Box::pin(call);
+    if poll!(&mut call).is_pending() {
+        tokio::spawn(call);
+    }
+}
+
+async fn run_broker(channel: Channel, broker: Broker, announcements: mpsc::Receiver<ConnInfo>) {
+    let mut client = GrpcBrokerClient::new(channel).max_decoding_message_size(MAX_MESSAGE);
+    let opened = tokio::select! {
+        opened = client.start_stream(ReceiverStream::new(announcements)) => opened,
+        () = broker.closed() => return,
+    };
+    match opened {
+        Ok(stream) => listen(broker, stream.into_inner()).await,
+        Err(status) => {
+            tracing::warn!(error = %status, "the plugin has no broker; it cannot call back");
+            broker.close();
+        }
+    }
+}
+
+async fn run_stdio(channel: Channel, observer: Arc<dyn Observer>) {
+    let opened = GrpcStdioClient::new(channel).stream_stdio(()).await;
+    let mut stream = match opened {
+        Ok(stream) => stream.into_inner(),
+        Err(status) => {
+            tracing::debug!(error = %status, "the plugin does not offer its output");
+            return;
+        }
+    };
+    while let Ok(Some(piece)) = stream.message().await {
+        match piece.channel() {
+            stdio_data::Channel::Stdout => observer.output(OutputStream::Stdout, &piece.data),
+            stdio_data::Channel::Stderr => observer.output(OutputStream::Stderr, &piece.data),
+            stdio_data::Channel::Invalid => {}
+        }
+    }
+}

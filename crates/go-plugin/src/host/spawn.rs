@@ -1,0 +1,182 @@
+//! Starting the child process: the one place of this crate with `unsafe`, for what must happen
+//! between fork and exec.
+//!
+//! All children are started by one thread that lives as long as we do. The kernel sends the
+//! parent-death signal when the *thread* that forked ends, not the process: from a worker thread
+//! that a runtime retires, a healthy plugin would be killed.
+//!
+//! Left out: hashing and choosing the executable; waiting for the child (`process`).
+#![allow(unsafe_code)]
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+use std::sync::{OnceLock, mpsc};
+
+use rustix::process::{Pid, Resource, Rlimit, Signal};
+use tokio::sync::oneshot;
+
+/// What is executed.
+#[derive(Debug)]
+pub enum Executable {
+    /// A file, by its path. It may change between the caller's checks and the start.
+    Path(PathBuf),
+    /// An open file, such as a sealed memory file: what was checked is what runs. Scripts cannot
+    /// be started this way, for their interpreter could not open them.
+    Descriptor {
+        /// The file, open for reading.
+        file: OwnedFd,
+        /// What the process is called; its `argv[0]`.
+        name: String,
+    },
+}
+
+impl Executable {
+    /// A name for messages.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Path(path) => {
+                let name = path.file_name().unwrap_or(path.as_os_str());
+                name.to_string_lossy().into_owned()
+            }
+            Self::Descriptor { name, .. } => name.clone(),
+        }
+    }
+}
+
+/// A limit for the child: what, and how much of it at most.
+#[derive(Clone, Copy, Debug)]
+pub struct Limit {
+    /// What is limited.
+    pub resource: Resource,
+    /// How much the child may have (soft and hard limit alike).
+    pub most: u64,
+}
+
+/// All that the child gets.
+pub(super) struct Order {
+    pub executable: Executable,
+    pub args: Vec<OsString>,
+    pub env: Vec<(OsString, OsString)>,
+    pub limits: Vec<Limit>,
+}
+
+type Job = (Order, oneshot::Sender<io::Result<Child>>);
+
+/// Starts a child: own process group, killed when we die, no privileges to gain, no descriptors
+/// but stdin (empty), stdout and stderr (pipes), and only the given environment.
+pub(super) async fn spawn(order: Order) -> io::Result<Child> {
+    let (answer, answered) = oneshot::channel();
+    let gone = || io::Error::other("the thread that starts plugins is gone");
+    spawner()?.send((order, answer)).map_err(|_| gone())?;
+    answered.await.map_err(|_| gone())?
+}
+
+fn spawner() -> io::Result<&'static mpsc::Sender<Job>> {
+    static SPAWNER: OnceLock<mpsc::Sender<Job>> = OnceLock::new();
+    if let Some(sender) = SPAWNER.get() {
+        return Ok(sender);
+    }
+    let (sender, jobs) = mpsc::channel::<Job>();
+    // Should two threads race here, the loser's sender is dropped, and its thread ends idle.
+    std::thread::Builder::new().name("plugin-spawner".into()).spawn(move || {
+        for (order, answer) in jobs {
+            if let Err(Ok(child)) = answer.send(start(order)) {
+                // Nobody waits any more: nobody would ever stop it.
+                abandon(child);
+            }
+        }
+    })?;
+    Ok(SPAWNER.get_or_init(|| sender))
+}
+
+fn abandon(mut child: Child) {
+    kill_group(&child);
+    let _ = child.wait();
+}
+
+/// Kills a child that was not waited for yet, and all that it started in its group.
+pub(super) fn kill_group(child: &Child) {
+    if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
+        let _ = rustix::process::kill_process_group(pid, Signal::KILL);
+    }
+}
+
+fn start(order: Order) -> io::Result<Child> {
+    let Order { executable, args, env, limits } = order;
+    let (path, name) = match &executable {
+        Executable::Path(path) => (path.clone(), path.clone().into_os_string()),
+        Executable::Descriptor { file, name } => {
+            (PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd())), name.into())
+        }
+    };
+    let mut command = std::process::Command::new(path);
+    command
+        .arg0(name)
+        .args(args)
+        .env_clear()
+        .envs(env)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0);
+    let parent = rustix::process::getpid();
+    // SAFETY: the closure runs in the forked child of a process with many threads, so it may only
+    // do what is async-signal-safe. It makes plain system calls on values that were computed
+    // before the fork: no allocation, no lock, no panic. Errors are built from numbers.
+    unsafe {
+        command.pre_exec(move || confine(parent, &limits));
+    }
+    let mut child = spawn_busy(&mut command);
+    // Until here the descriptor had to stay open, under the number that the child executes.
+    drop(executable);
+    if let Ok(child) = &mut child {
+        debug_assert!(child.stdin.is_none());
+    }
+    child
+}
+
+/// `ETXTBSY` comes when another thread forked while the file was still open for writing; that
+/// descriptor goes away with the other child's exec, in a moment.
+fn spawn_busy(command: &mut std::process::Command) -> io::Result<Child> {
+    const TRIES: u32 = 20;
+    for attempt in 1.. {
+        match command.spawn() {
+            Err(why) if why.kind() == io::ErrorKind::ExecutableFileBusy && attempt < TRIES => {
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
+            other => return other,
+        }
+    }
+    unreachable!("the last attempt returns")
+}
+
+/// Runs in the child before exec; see the safety comment at the call.
+fn confine(parent: Pid, limits: &[Limit]) -> io::Result<()> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    // The parent may have died before the line above; then no signal will ever come.
+    if rustix::process::getppid() != Some(parent) {
+        return Err(io::Error::from_raw_os_error(libc::ESRCH));
+    }
+    rustix::thread::set_no_new_privs(true)?;
+    for limit in limits {
+        let most = Rlimit { current: Some(limit.most), maximum: Some(limit.most) };
+        rustix::process::setrlimit(limit.resource, most)?;
+    }
+    close_on_exec()
+}
+
+/// Marks every descriptor above stderr, so that exec closes what foreign code opened carelessly.
+/// Marked, not closed: the executable itself may be one of them, and so is the pipe on which the
+/// standard library reports a failing exec.
+fn close_on_exec() -> io::Result<()> {
+    const FROM: libc::c_uint = 3;
+    // SAFETY: three integers, no memory is passed; the call only changes descriptor flags.
+    let done = unsafe {
+        libc::syscall(libc::SYS_close_range, FROM, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC)
+    };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
