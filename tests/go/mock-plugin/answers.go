@@ -38,10 +38,12 @@ func (b *backend) answerPaths() []*framework.Path {
 	}
 }
 
+// raw answers bytes, not a string: a server takes a string that happens to be
+// valid base64, as this one is, for base64.
 func raw(context.Context, *logical.Request, *framework.FieldData) (*logical.Response, error) {
 	return values(map[string]interface{}{
 		logical.HTTPContentType: "text/plain",
-		logical.HTTPRawBody:     "Response",
+		logical.HTTPRawBody:     []byte("Response"),
 		logical.HTTPStatusCode:  http.StatusOK,
 	}), nil
 }

@@ -1,3 +1,84 @@
-//! A program that misbehaves.
+//! A program that is registered as a plugin and does, before or at the handshake, what its first
+//! argument says. Whoever starts it has to get rid of it and say what was wrong.
+//!
+//! Left out on purpose: everything that needs gRPC. The Go mock plugin does that.
 
-fn main() {}
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixListener;
+use std::time::Duration;
+
+/// Longer than any server waits; a test that finds the process alive then has found a leak.
+const LONG: Duration = Duration::from_secs(3600);
+
+fn main() {
+    let mode = std::env::args().nth(1).unwrap_or_default();
+    match mode.as_str() {
+        // A program that was not made to be a plugin.
+        "usage" => eprintln!("usage: misbehave MODE"),
+        "exits" => {
+            eprintln!("cannot find the file that I was told to read");
+            std::process::exit(7);
+        }
+        "aborts" => std::process::abort(),
+        "chatty" => {
+            say("Starting up, please wait...\n");
+            wait();
+        }
+        "silent" => wait(),
+        "closes-stdout" => {
+            let null = std::fs::File::open("/dev/null").expect("a null device");
+            rustix::stdio::dup2_stdout(null).expect("stdout can be replaced");
+            wait();
+        }
+        "endless" => loop {
+            say(&"x".repeat(4096));
+        },
+        "core-2" => announce("2|5|unix|/nowhere|grpc|"),
+        "protocol-9" => announce("1|9|unix|/nowhere|grpc|"),
+        "netrpc" => announce("1|5|unix|/nowhere|netrpc|"),
+        "network" => announce("1|5|carrier-pigeon|/nowhere|grpc|"),
+        "numbers" => announce("one|five|unix|/nowhere|grpc|"),
+        "certificate" => announce(&format!("1|5|unix|/nowhere|grpc|{}", "!".repeat(80))),
+        "no-socket" => announce("1|5|unix|/nowhere/at/all|grpc|"),
+        "mute-socket" => mute(),
+        other => {
+            eprintln!("misbehave: no mode {other:?}");
+            std::process::exit(2);
+        }
+    }
+}
+
+fn say(text: &str) {
+    let mut stdout = std::io::stdout();
+    // Whoever read this may have hung up, and then this process is of no use to anyone.
+    if stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).is_err() {
+        std::process::exit(1);
+    }
+}
+
+fn wait() -> ! {
+    loop {
+        std::thread::sleep(LONG);
+    }
+}
+
+fn announce(line: &str) -> ! {
+    say(&format!("{line}\n"));
+    wait();
+}
+
+/// Accepts connections and never says a word.
+fn mute() -> ! {
+    let folder = std::env::var("PLUGIN_UNIX_SOCKET_DIR").or_else(|_| std::env::var("TMPDIR"));
+    let folder = folder.unwrap_or_else(|_| "/tmp".to_owned());
+    let path = format!("{folder}/mute{}", std::process::id());
+    let listener = UnixListener::bind(&path).expect("a socket");
+    say(&format!("1|5|unix|{path}|grpc|\n"));
+    for mut stream in listener.incoming().flatten() {
+        std::thread::spawn(move || {
+            let mut heard = Vec::new();
+            stream.read_to_end(&mut heard)
+        });
+    }
+    wait();
+}
