@@ -45,9 +45,12 @@ impl FieldError {
         Self { field: None, reason: Reason::Expected(what.into()) }
     }
 
-    /// The same error, about this field, unless it is about one already.
+    /// The same error, about this field. The outermost name counts: inner ones may be keys of a
+    /// map, which are the caller's data.
     fn of(mut self, field: &str) -> Self {
-        self.field.get_or_insert_with(|| field.to_owned());
+        if !matches!(self.reason, Reason::Missing) {
+            self.field = Some(field.to_owned());
+        }
         self
     }
 }
