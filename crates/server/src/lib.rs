@@ -1,1 +1,3 @@
 //! The Boltwork server: configuration, listeners, built-in plugins, assembly.
+
+pub mod config;
