@@ -221,6 +221,3 @@ fn share_out(key: &Key, shares: u8, threshold: u8) -> Result<Vec<Key>, Error> {
     verify_slices_are_equal(key, &again).map_err(|_| Error::Crypto("shares do not combine"))?;
     Ok(parts)
 }
-
-#[cfg(test)]
-mod tests;
