@@ -1,1 +1,23 @@
-//! The request pipeline, mounts, tokens and the system backend.
+//! The core: what happens to a request between the door and the backend, and what the server
+//! keeps to decide it (mounts, tokens, policies).
+//!
+//! The core knows no plugin by name, no HTTP and no gRPC. It is handed a [`Barrier`] to keep
+//! things in and [`Plugins`] to bring backends up with, and offers [`Core`], which answers
+//! [`Inbound`] requests with [`Outcome`]s.
+//!
+//! [`Barrier`]: boltwork_barrier::Barrier
+//! [`Plugins`]: boltwork_logical::Plugins
+
+mod active;
+mod backends;
+mod lifecycle;
+mod mounts;
+mod pipeline;
+mod policies;
+mod session;
+mod tokens;
+
+pub use lifecycle::{
+    Core, CoreConfig, Health, InitRequest, InitResult, LifecycleError, SealStatus, ServerVersion,
+};
+pub use pipeline::{Inbound, Outcome};

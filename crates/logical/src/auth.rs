@@ -52,6 +52,8 @@ pub struct TokenWish {
     pub identity_policies: Vec<String>,
     /// Set by the core: the entity.
     pub entity_id: String,
+    /// Set by the core: the token has no parent.
+    pub orphan: bool,
 }
 
 /// Kind of a token. The numbers are the protocol's (wire spec 2.8).

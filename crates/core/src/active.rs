@@ -1,0 +1,97 @@
+//! What exists only while the server is unsealed: one value, made by unsealing and dropped whole by
+//! sealing.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Weak},
+};
+
+use boltwork_logical::{Backend, Error, Plugins, Setup};
+
+use crate::{
+    backends,
+    lifecycle::Core,
+    mounts::{Mounts, ServerFacts, Views},
+    policies::Policies,
+    tokens::TokenStore,
+};
+
+/// The unsealed server.
+pub struct Active {
+    /// Mounts and the way to them.
+    pub mounts: Arc<Mounts>,
+    /// Tokens.
+    pub tokens: Arc<TokenStore>,
+    /// Policies.
+    pub policies: Arc<Policies>,
+    /// The plugin catalog and its processes.
+    pub plugins: Arc<dyn Plugins>,
+    /// The whole server, for the system backend: sealing, status.
+    pub core: Weak<Core>,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+}
+
+impl Active {
+    /// Reads what is stored, and starts everything that runs. Does not wait for plugins.
+    pub async fn open(
+        core: Weak<Core>,
+        views: Views,
+        plugins: Arc<dyn Plugins>,
+        facts: Arc<ServerFacts>,
+    ) -> Result<Arc<Self>, Error> {
+        plugins.open(views("core/plugin-catalog/")).await?;
+        let policies = Arc::new(Policies::new(views("sys/policy/")));
+        policies.seed().await?;
+        let mounts = Arc::new(Mounts::load(Arc::clone(&views), Arc::clone(&plugins), facts).await?);
+        let cubbyhole = mounts
+            .at("cubbyhole/")
+            .ok_or_else(|| Error::internal("the mount table has no cubbyhole"))?;
+        let tokens = TokenStore::open(
+            views("sys/token/"),
+            Arc::clone(&cubbyhole.storage),
+            Arc::clone(&policies),
+        )
+        .await?;
+        let tokens = Arc::new(tokens);
+        let tasks = vec![
+            tokio::spawn(TokenStore::run_expiry(Arc::downgrade(&tokens))),
+            tokio::spawn(recover(Arc::downgrade(&tokens))),
+        ];
+        let active = Arc::new(Self { mounts, tokens, policies, plugins, core, tasks });
+        let own = active.own_backends()?;
+        active.mounts.install(&own);
+        active.mounts.start_all();
+        Ok(active)
+    }
+
+    fn own_backends(self: &Arc<Self>) -> Result<BTreeMap<&'static str, Arc<dyn Backend>>, Error> {
+        let mut made = BTreeMap::new();
+        for (point, kind) in
+            [("sys/", "system"), ("cubbyhole/", "cubbyhole"), ("auth/token/", "token")]
+        {
+            let mount = self
+                .mounts
+                .at(point)
+                .ok_or_else(|| Error::internal(format!("the mount table has no {point}")))?;
+            let (_, setup): (_, Setup) = self.mounts.setup_of(&mount);
+            made.insert(kind, backends::create(kind, Arc::downgrade(self), setup)?);
+        }
+        Ok(made)
+    }
+
+    /// Ends everything that runs: backends first, then plugin processes.
+    pub async fn close(&self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+        self.mounts.stop_all().await;
+        self.plugins.close().await;
+    }
+}
+
+async fn recover(tokens: Weak<TokenStore>) {
+    let Some(tokens) = tokens.upgrade() else { return };
+    if let Err(error) = tokens.recover().await {
+        tracing::error!(%error, "the stored tokens could not be read through after unsealing");
+    }
+}

@@ -1,0 +1,28 @@
+//! The backends inside the core: they need what no plugin may have (the keys, the caller's token,
+//! the mount tables), so they are mounted like any other but are not plugins.
+
+mod cubbyhole;
+mod system;
+mod token;
+
+use std::sync::{Arc, Weak};
+
+use boltwork_framework::into_backend;
+use boltwork_logical::{Backend, Error, Setup};
+
+use crate::active::Active;
+
+/// Makes the core's own backend of this kind.
+pub fn create(kind: &str, active: Weak<Active>, setup: Setup) -> Result<Arc<dyn Backend>, Error> {
+    match kind {
+        "system" => into_backend(system::System::new(active), setup),
+        "cubbyhole" => into_backend(cubbyhole::Cubbyhole, setup),
+        "token" => into_backend(token::Tokens::new(active), setup),
+        other => Err(Error::internal(format!("the core has no backend {other:?}"))),
+    }
+}
+
+/// The unsealed server, unless it is being sealed at this moment.
+fn alive(active: &Weak<Active>) -> Result<Arc<Active>, Error> {
+    active.upgrade().ok_or(Error::Sealed)
+}

@@ -1,0 +1,72 @@
+//! `sys/capabilities…`: what a token may do on paths.
+
+use boltwork_framework::{Reply, Request, Result};
+use boltwork_logical::Error;
+use boltwork_policy::Acl;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, json};
+
+use super::System;
+use crate::session::Session;
+
+/// Whose capabilities, on which paths.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct AccessFields {
+    /// Token for which capabilities are being queried.
+    #[serde(default)]
+    token: String,
+    /// Accessor of the token for which capabilities are being queried.
+    #[serde(default)]
+    accessor: String,
+    /// Paths on which capabilities are being queried.
+    #[serde(default)]
+    paths: Vec<String>,
+    /// Use `paths` instead.
+    #[serde(default)]
+    path: Vec<String>,
+}
+
+impl System {
+    pub(super) async fn capabilities_self(&self, req: Request<AccessFields>) -> Result<Reply> {
+        let session = Session::of(req.caller().session.as_ref())?;
+        answer(&session.acl, req.fields)
+    }
+
+    pub(super) async fn capabilities(&self, req: Request<AccessFields>) -> Result<Reply> {
+        if req.fields.token.is_empty() {
+            return Err(Error::internal("no token found"));
+        }
+        let active = self.active()?;
+        let digest = active.tokens.digest(&req.fields.token);
+        let entry = active.tokens.lookup(&digest).await?;
+        let entry = entry.ok_or_else(|| Error::invalid("invalid token"))?;
+        answer(&*active.policies.acl(&entry.policies).await?, req.fields)
+    }
+
+    pub(super) async fn capabilities_accessor(&self, req: Request<AccessFields>) -> Result<Reply> {
+        if req.fields.accessor.is_empty() {
+            return Err(Error::invalid("missing accessor"));
+        }
+        let active = self.active()?;
+        let invalid = || Error::invalid("invalid accessor");
+        let digest = active.tokens.by_accessor(&req.fields.accessor).await?.ok_or_else(invalid)?;
+        let entry = active.tokens.lookup(&digest).await?.ok_or_else(invalid)?;
+        answer(&*active.policies.acl(&entry.policies).await?, req.fields)
+    }
+}
+
+fn answer(acl: &Acl, fields: AccessFields) -> Result<Reply> {
+    let paths = if fields.paths.is_empty() { fields.path } else { fields.paths };
+    if paths.is_empty() {
+        return Err(Error::invalid("paths must be supplied"));
+    }
+    let mut shown = Map::new();
+    for path in &paths {
+        shown.insert(path.clone(), json!(acl.capabilities(path)));
+    }
+    if let [only] = paths.as_slice() {
+        shown.insert("capabilities".into(), shown[only].clone());
+    }
+    Ok(Reply::data(shown))
+}

@@ -1,0 +1,137 @@
+//! `sys/`: the server's own paths, for operators.
+//!
+//! What must answer while the server is sealed (init, unseal, health, seal status) is not here but
+//! at the door: it needs no token and no mount.
+
+mod access;
+mod catalog;
+mod mount_fields;
+mod mount_info;
+mod mounts;
+mod policies;
+mod reload;
+mod remount;
+mod server;
+mod ui;
+
+use std::sync::{Arc, Weak};
+
+use boltwork_framework::{Engine, Path, Result, Routes, path};
+
+use super::alive;
+use crate::active::Active;
+
+/// The engine.
+pub struct System {
+    active: Weak<Active>,
+    moves: remount::Moves,
+}
+
+impl System {
+    pub fn new(active: Weak<Active>) -> Self {
+        Self { active, moves: remount::Moves::default() }
+    }
+
+    fn active(&self) -> Result<Arc<Active>> {
+        alive(&self.active)
+    }
+}
+
+impl Engine for System {
+    fn routes() -> Routes<Self> {
+        Routes::new(mount_paths())
+            .with(policy_paths())
+            .with(plugin_paths())
+            .with(server_paths())
+            .help("The server's own paths: mounts, policies, plugins, sealing.")
+    }
+}
+
+fn mount_paths() -> Vec<Path<System>> {
+    vec![
+        path("mounts").help("The secrets engines that are mounted.").read(System::list_secrets),
+        path("mounts/{path...}")
+            .help("One secrets engine: mount, show, unmount; its settings under /tune.")
+            .read(System::read_secret)
+            .write(System::write_secret)
+            .delete(System::delete_secret),
+        path("auth").help("The auth methods that are mounted.").read(System::list_auths),
+        path("auth/{path...}")
+            .sudo()
+            .help("One auth method: enable, show, disable; its settings under /tune.")
+            .read(System::read_auth)
+            .write(System::write_auth)
+            .delete(System::delete_auth),
+        path("remount").sudo().help("Moves a mount.").write(System::remount),
+        path("remount/status/{migration_id}").help("How a move goes.").read(System::remount_status),
+        path("internal/ui/mounts")
+            .unauthenticated()
+            .help("The mounts that the caller may see.")
+            .read(System::visible_mounts),
+        path("internal/ui/mounts/{path...}")
+            .unauthenticated()
+            .help("The mount that a path belongs to, if the caller may see it.")
+            .read(System::visible_mount),
+    ]
+}
+
+fn policy_paths() -> Vec<Path<System>> {
+    vec![
+        path("policy").help("Names of the policies.").read(System::policies).list(System::policies),
+        path("policy/{name...}")
+            .help("One policy.")
+            .read(System::read_policy)
+            .write(System::write_policy)
+            .delete(System::delete_policy),
+        path("policies/acl").help("Names of the policies.").list(System::policy_names),
+        path("policies/acl/{name...}")
+            .help("One policy.")
+            .read(System::read_acl_policy)
+            .write(System::write_acl_policy)
+            .delete(System::delete_policy),
+        path("capabilities").help("What a token may do.").write(System::capabilities),
+        path("capabilities-self")
+            .help("What the caller's token may do.")
+            .write(System::capabilities_self),
+        path("capabilities-accessor")
+            .help("What the token with an accessor may do.")
+            .write(System::capabilities_accessor),
+    ]
+}
+
+fn plugin_paths() -> Vec<Path<System>> {
+    vec![
+        path("plugins/catalog")
+            .help("All plugins.")
+            .read(System::all_plugins)
+            .list(System::all_plugins),
+        path("plugins/catalog/{place...}")
+            .sudo()
+            .help("One plugin, as TYPE/NAME; LIST with TYPE alone names the plugins of a type.")
+            .read(System::read_plugin)
+            .write(System::register_plugin)
+            .delete(System::deregister_plugin)
+            .list(System::plugins_of_type),
+        path("plugins/reload/backend")
+            .help("Gives mounts fresh backends.")
+            .write(System::reload_plugin),
+        path("plugins/status")
+            .help("How the plugin processes are: pid, memory, restarts, last exit.")
+            .read(System::plugin_status),
+    ]
+}
+
+fn server_paths() -> Vec<Path<System>> {
+    vec![
+        path("seal").sudo().help("Seals the server.").write(System::seal),
+        path("step-down")
+            .sudo()
+            .help("Gives up being active; nothing on a lone server.")
+            .write(System::step_down),
+        path("key-status")
+            .help("The key that new entries are encrypted with.")
+            .read(System::key_status),
+        path("rotate").sudo().help("Begins a new key term.").write(System::rotate),
+        path("audit").sudo().help("Audit devices.").read(System::audit_devices),
+    ]
+}

@@ -1,0 +1,40 @@
+//! `sys/seal`, `sys/rotate` and the like: the server as a whole.
+
+use boltwork_framework::{Reply, Request, Result};
+use boltwork_logical::Error;
+use serde_json::{Map, json};
+
+use super::System;
+
+impl System {
+    pub(super) async fn seal(&self, _: Request) -> Result<Reply> {
+        let core = self.active()?.core.upgrade().ok_or(Error::Sealed)?;
+        core.begin_seal();
+        Ok(Reply::empty())
+    }
+
+    /// A lone server stays active, as Vault without HA does.
+    pub(super) async fn step_down(&self, _: Request) -> Result<Reply> {
+        Ok(Reply::empty())
+    }
+
+    pub(super) async fn key_status(&self, _: Request) -> Result<Reply> {
+        let core = self.active()?.core.upgrade().ok_or(Error::Sealed)?;
+        let key = core.key_status()?;
+        Ok(Reply::data(json!({
+            "term": key.term,
+            "install_time": key.installed,
+            "encryptions": key.encryptions,
+        })))
+    }
+
+    pub(super) async fn rotate(&self, _: Request) -> Result<Reply> {
+        let core = self.active()?.core.upgrade().ok_or(Error::Sealed)?;
+        core.rotate().await?;
+        Ok(Reply::empty())
+    }
+
+    pub(super) async fn audit_devices(&self, _: Request) -> Result<Reply> {
+        Ok(Reply::data(Map::new()))
+    }
+}

@@ -1,0 +1,232 @@
+//! `auth/token/`: making, looking up, renewing and revoking tokens.
+//!
+//! Roles, batch tokens and tidying are not here yet.
+
+mod create;
+mod show;
+
+use std::sync::{Arc, Weak};
+
+use boltwork_framework::{Engine, Reply, Request, Result, Routes, path};
+use boltwork_logical::Error;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::alive;
+use crate::{
+    active::Active,
+    mounts::effective_ttls,
+    session::Session,
+    tokens::{Digest, TokenEntry, cap_ttl, now},
+};
+
+/// The engine.
+pub struct Tokens {
+    active: Weak<Active>,
+}
+
+/// A token given in the body, and how much longer it should live.
+#[derive(Deserialize, JsonSchema)]
+struct Given {
+    /// Token to act on.
+    #[serde(default)]
+    token: String,
+    /// The desired increment in seconds to the token expiration.
+    #[serde(default)]
+    increment: boltwork_framework::Ttl,
+}
+
+/// An accessor given in the body.
+#[derive(Deserialize, JsonSchema)]
+struct Accessor {
+    /// Accessor of the token to act on.
+    #[serde(default)]
+    accessor: String,
+    /// The desired increment in seconds to the token expiration.
+    #[serde(default)]
+    increment: boltwork_framework::Ttl,
+}
+
+/// Most accessors in one list.
+const MAX_ACCESSORS: usize = 100_000;
+
+impl Engine for Tokens {
+    fn routes() -> Routes<Self> {
+        Routes::new([
+            path("create")
+                .help("Makes a token that is a child of the caller's.")
+                .write(Self::create),
+            path("create-orphan")
+                .help("Makes a token without a parent.")
+                .write(Self::create_orphan),
+            path("lookup").help("What is known of a token.").read(Self::lookup).write(Self::lookup),
+            path("lookup-self")
+                .help("What is known of the caller's token.")
+                .read(Self::lookup_self)
+                .write(Self::lookup_self),
+            path("lookup-accessor")
+                .help("What is known of the token with an accessor.")
+                .write(Self::lookup_accessor),
+            path("renew").help("Extends the life of a token.").write(Self::renew),
+            path("renew-self")
+                .help("Extends the life of the caller's token.")
+                .write(Self::renew_self),
+            path("renew-accessor")
+                .help("Extends the life of the token with an accessor.")
+                .write(Self::renew_accessor),
+            path("revoke").help("Ends a token and its children.").write(Self::revoke),
+            path("revoke-self")
+                .help("Ends the caller's token and its children.")
+                .write(Self::revoke_self),
+            path("revoke-accessor")
+                .help("Ends the token with an accessor, and its children.")
+                .write(Self::revoke_accessor),
+            path("revoke-orphan")
+                .sudo()
+                .help("Ends a token; its children live on without a parent.")
+                .write(Self::revoke_orphan),
+            path("accessors").sudo().help("Accessors of all tokens.").list(Self::accessors),
+            path("accessors/").sudo().help("Accessors of all tokens.").list(Self::accessors),
+        ])
+        .help("Tokens: the credential that every request carries.")
+    }
+}
+
+impl Tokens {
+    pub fn new(active: Weak<Active>) -> Self {
+        Self { active }
+    }
+
+    fn active(&self) -> Result<Arc<Active>> {
+        alive(&self.active)
+    }
+
+    async fn lookup(&self, req: Request<Given>) -> Result<Reply> {
+        if req.fields.token.is_empty() {
+            return self.lookup_self(req.map(|_| ())).await;
+        }
+        let active = self.active()?;
+        let digest = active.tokens.digest(&req.fields.token);
+        let entry = active.tokens.lookup(&digest).await?.ok_or_else(bad_token)?;
+        Ok(Reply::data(show::lookup(&entry, &req.fields.token)))
+    }
+
+    async fn lookup_self(&self, req: Request) -> Result<Reply> {
+        let session = Session::of(req.caller().session.as_ref())?;
+        Ok(Reply::data(show::lookup(&session.entry, session.token.expose())))
+    }
+
+    async fn lookup_accessor(&self, req: Request<Accessor>) -> Result<Reply> {
+        let (_, entry) = self.by_accessor(&req.fields.accessor).await?;
+        Ok(Reply::data(show::lookup(&entry, "")))
+    }
+
+    async fn by_accessor(&self, accessor: &str) -> Result<(Digest, TokenEntry)> {
+        if accessor.is_empty() {
+            return Err(Error::invalid("missing accessor"));
+        }
+        let active = self.active()?;
+        let invalid = || Error::Coded { status: 403, message: "invalid accessor".to_owned() };
+        let digest = active.tokens.by_accessor(accessor).await?.ok_or_else(invalid)?;
+        let entry = active.tokens.lookup(&digest).await?.ok_or_else(invalid)?;
+        Ok((digest, entry))
+    }
+
+    async fn renew(&self, req: Request<Given>) -> Result<Reply> {
+        if req.fields.token.is_empty() {
+            return Err(Error::invalid("missing token ID"));
+        }
+        let digest = self.active()?.tokens.digest(&req.fields.token);
+        self.renew_by_digest(&digest, &req.fields.token, req.fields.increment.as_secs()).await
+    }
+
+    async fn renew_self(&self, req: Request<Given>) -> Result<Reply> {
+        let session = Session::of(req.caller().session.as_ref())?;
+        let increment = req.fields.increment.as_secs();
+        self.renew_by_digest(&session.digest, session.token.expose(), increment).await
+    }
+
+    async fn renew_accessor(&self, req: Request<Accessor>) -> Result<Reply> {
+        let (digest, _) = self.by_accessor(&req.fields.accessor).await?;
+        self.renew_by_digest(&digest, "", req.fields.increment.as_secs()).await
+    }
+
+    async fn renew_by_digest(&self, digest: &Digest, token: &str, increment: u64) -> Result<Reply> {
+        let active = self.active()?;
+        let entry = active.tokens.lookup(digest).await?.ok_or_else(bad_token)?;
+        if entry.life.expire_time == 0 {
+            return Ok(Reply::auth(show::auth(&entry, token)));
+        }
+        if !entry.life.renewable {
+            return Err(Error::invalid("lease is not renewable"));
+        }
+        let mount = active
+            .mounts
+            .route(&entry.path)
+            .ok_or_else(|| Error::invalid("the auth method that made the token is gone"))?
+            .0;
+        let (default, max) = effective_ttls(active.mounts.facts(), &mount);
+        let asked = if entry.life.period > 0 { entry.life.period } else { increment };
+        let (mut ttl, warning) = match entry.life.period {
+            0 => cap_ttl(asked, default, max, entry.life.explicit_max_ttl),
+            _ => cap_ttl(asked, default, default.max(std::time::Duration::from_secs(asked)), 0),
+        };
+        // However often it is renewed, its whole life keeps within the limits.
+        let created = u64::try_from(entry.creation_time).unwrap_or(0);
+        let end_of_life = match (entry.life.period, entry.life.explicit_max_ttl) {
+            (0, 0) => created.saturating_add(max.as_secs()),
+            (0, explicit) => created.saturating_add(explicit.min(max.as_secs())),
+            (_, 0) => u64::MAX,
+            (_, explicit) => created.saturating_add(explicit),
+        };
+        ttl = ttl.min(end_of_life.saturating_sub(now()));
+        let entry = active.tokens.renew(digest, ttl).await?;
+        let reply = Reply::auth(show::auth(&entry, token));
+        Ok(match warning {
+            Some(text) => reply.warning(text),
+            None => reply,
+        })
+    }
+
+    async fn revoke(&self, req: Request<Given>) -> Result<Reply> {
+        if req.fields.token.is_empty() {
+            return Err(Error::invalid("missing token ID"));
+        }
+        let active = self.active()?;
+        active.tokens.revoke_tree(&active.tokens.digest(&req.fields.token)).await?;
+        Ok(Reply::empty())
+    }
+
+    async fn revoke_self(&self, req: Request) -> Result<Reply> {
+        let session = Session::of(req.caller().session.as_ref())?;
+        self.active()?.tokens.revoke_tree(&session.digest).await?;
+        Ok(Reply::empty())
+    }
+
+    async fn revoke_accessor(&self, req: Request<Accessor>) -> Result<Reply> {
+        let (digest, _) = self.by_accessor(&req.fields.accessor).await?;
+        self.active()?.tokens.revoke_tree(&digest).await?;
+        Ok(Reply::empty())
+    }
+
+    async fn revoke_orphan(&self, req: Request<Given>) -> Result<Reply> {
+        if req.fields.token.is_empty() {
+            return Err(Error::invalid("missing token ID"));
+        }
+        let active = self.active()?;
+        let digest = active.tokens.digest(&req.fields.token);
+        if active.tokens.lookup(&digest).await?.is_none() {
+            return Err(Error::invalid("token to revoke not found"));
+        }
+        active.tokens.revoke_orphaning(&digest).await?;
+        Ok(Reply::empty())
+    }
+
+    async fn accessors(&self, _: Request) -> Result<Reply> {
+        Ok(Reply::keys(&self.active()?.tokens.accessors(MAX_ACCESSORS).await?))
+    }
+}
+
+fn bad_token() -> Error {
+    Error::Coded { status: 403, message: "bad token".to_owned() }
+}

@@ -1,0 +1,98 @@
+//! Initialization: keys are made, the first token is made, and the shares are shown once.
+
+use std::sync::Arc;
+
+use boltwork_barrier::seal::Key;
+use boltwork_logical::{SecretText, Storage};
+
+use super::{Core, LifecycleError};
+use crate::{
+    policies::Policies,
+    tokens::{NewToken, TokenStore},
+};
+
+/// How to initialize.
+#[derive(Default)]
+pub struct InitRequest {
+    /// Number of shares.
+    pub secret_shares: u64,
+    /// How many of them unseal.
+    pub secret_threshold: u64,
+    /// The first root token; `None` to have one made. For development servers.
+    pub root_token: Option<SecretText>,
+}
+
+/// What initialization gives, once.
+pub struct InitResult {
+    /// The shares of the unseal key.
+    pub shares: Vec<Key>,
+    /// The first root token.
+    pub root_token: SecretText,
+}
+
+impl Core {
+    /// Whether the server was initialized, now or in an earlier life.
+    ///
+    /// # Errors
+    /// Storage cannot be read.
+    pub async fn is_initialized(&self) -> Result<bool, LifecycleError> {
+        self.barrier.is_initialized().await.map_err(Into::into)
+    }
+
+    /// Initializes the server, which stays sealed.
+    ///
+    /// # Errors
+    /// Wrong numbers, an already initialized server, or storage that cannot be written.
+    pub async fn initialize(&self, request: InitRequest) -> Result<InitResult, LifecycleError> {
+        let _one = self.transition.lock().await;
+        if self.is_initialized().await? {
+            return Err(LifecycleError::AlreadyInitialized);
+        }
+        let number = |n: u64| u8::try_from(n).unwrap_or(u8::MAX);
+        let (shares, threshold) = (number(request.secret_shares), number(request.secret_threshold));
+        let made = self.seal.initialize(shares, threshold).await?;
+        self.barrier.unseal(&made.root_key).await?;
+        let root_token = self.first_token(request.root_token).await;
+        self.barrier.seal();
+        Ok(InitResult { shares: made.shares, root_token: root_token? })
+    }
+
+    async fn first_token(&self, id: Option<SecretText>) -> Result<SecretText, LifecycleError> {
+        let view = |prefix: &str| -> Result<Arc<dyn Storage>, LifecycleError> {
+            Ok(Arc::new(self.barrier.view(prefix)?))
+        };
+        let policies = Arc::new(Policies::new(view("sys/policy/")?));
+        policies.seed().await?;
+        // Nothing is revoked here, so no cubbyhole is touched.
+        let tokens =
+            TokenStore::open(view("sys/token/")?, view("sys/token/none/")?, policies).await?;
+        let root = NewToken {
+            id,
+            policies: vec!["root".to_owned()],
+            path: "auth/token/root".to_owned(),
+            display_name: "root".to_owned(),
+            ..NewToken::default()
+        };
+        Ok(tokens.create(root).await?.0)
+    }
+}
+
+impl From<boltwork_barrier::Error> for LifecycleError {
+    fn from(error: boltwork_barrier::Error) -> Self {
+        use boltwork_barrier::Error as E;
+        match error {
+            E::AlreadyInitialized => Self::AlreadyInitialized,
+            E::NotInitialized => Self::NotInitialized,
+            E::WrongKey | E::InvalidShare(_) | E::InvalidConfig(_) => {
+                Self::Invalid(error.to_string())
+            }
+            _ => Self::Internal(error.to_string()),
+        }
+    }
+}
+
+impl From<boltwork_logical::Error> for LifecycleError {
+    fn from(error: boltwork_logical::Error) -> Self {
+        Self::Internal(error.to_string())
+    }
+}

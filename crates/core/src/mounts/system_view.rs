@@ -1,0 +1,106 @@
+//! The server as one mount's backend sees it.
+
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use boltwork_logical::{BoxFuture, Data, Error, PluginEnvironment, SystemView, WrapInfo};
+
+use super::Mount;
+
+/// Facts about the server that every mount may ask for.
+#[derive(Clone, Debug, Default)]
+pub struct ServerFacts {
+    /// Lease TTL when neither backend nor mount name one.
+    pub default_lease_ttl: Duration,
+    /// Longest lease when the mount names none.
+    pub max_lease_ttl: Duration,
+    /// Name of the cluster.
+    pub cluster_name: String,
+    /// Id of the cluster.
+    pub cluster_id: String,
+    /// Plain semver without `v`, as plugins expect of Vault.
+    pub version: String,
+    /// Whether plugins should lock their memory.
+    pub mlock: bool,
+}
+
+/// One mount's window on the server. It outlives neither.
+pub struct MountSystemView {
+    facts: Arc<ServerFacts>,
+    mount: Weak<Mount>,
+}
+
+impl MountSystemView {
+    pub fn new(facts: Arc<ServerFacts>, mount: &Arc<Mount>) -> Self {
+        Self { facts, mount: Arc::downgrade(mount) }
+    }
+}
+
+/// The effective TTLs of a mount: default and longest.
+pub fn effective_ttls(facts: &ServerFacts, mount: &Mount) -> (Duration, Duration) {
+    let entry = mount.entry.load();
+    let or =
+        |seconds: u64, default| if seconds == 0 { default } else { Duration::from_secs(seconds) };
+    let max = or(entry.config.max_lease_ttl, facts.max_lease_ttl);
+    (or(entry.config.default_lease_ttl, facts.default_lease_ttl).min(max), max)
+}
+
+impl SystemView for MountSystemView {
+    fn default_lease_ttl(&self) -> BoxFuture<'_, Duration> {
+        Box::pin(async {
+            self.mount
+                .upgrade()
+                .map_or(self.facts.default_lease_ttl, |m| effective_ttls(&self.facts, &m).0)
+        })
+    }
+
+    fn max_lease_ttl(&self) -> BoxFuture<'_, Duration> {
+        Box::pin(async {
+            self.mount
+                .upgrade()
+                .map_or(self.facts.max_lease_ttl, |m| effective_ttls(&self.facts, &m).1)
+        })
+    }
+
+    fn tainted(&self) -> BoxFuture<'_, bool> {
+        Box::pin(async { self.mount.upgrade().is_none_or(|m| m.entry.load().flags.tainted) })
+    }
+
+    fn caching_disabled(&self) -> BoxFuture<'_, bool> {
+        Box::pin(async {
+            self.mount.upgrade().is_some_and(|m| m.entry.load().config.force_no_cache)
+        })
+    }
+
+    fn local_mount(&self) -> BoxFuture<'_, bool> {
+        Box::pin(async { self.mount.upgrade().is_some_and(|m| m.entry.load().flags.local) })
+    }
+
+    fn mlock_enabled(&self) -> BoxFuture<'_, bool> {
+        Box::pin(async { self.facts.mlock })
+    }
+
+    fn plugin_environment(&self) -> BoxFuture<'_, Result<PluginEnvironment, Error>> {
+        Box::pin(async {
+            Ok(PluginEnvironment { version: self.facts.version.clone(), ..Default::default() })
+        })
+    }
+
+    fn generate_password<'a>(&'a self, policy: &'a str) -> BoxFuture<'a, Result<String, Error>> {
+        Box::pin(async move {
+            Err(Error::Invalid(format!("there is no password policy named {policy:?}")))
+        })
+    }
+
+    fn cluster_info(&self) -> BoxFuture<'_, Result<(String, String), Error>> {
+        Box::pin(async { Ok((self.facts.cluster_name.clone(), self.facts.cluster_id.clone())) })
+    }
+
+    fn wrap_data(&self, _: Data, _: Duration) -> BoxFuture<'_, Result<WrapInfo, Error>> {
+        Box::pin(async {
+            Err(Error::Invalid("this server does not offer response wrapping to backends".into()))
+        })
+    }
+}

@@ -1,0 +1,18 @@
+//! The token store: tokens by digest, their accessors, their trees, and their end.
+//!
+//! What a token may do is `policies`' business; the HTTP-visible paths under `auth/token/` are
+//! `backends::token`'s.
+
+mod cache;
+mod cidr;
+mod digest;
+mod entry;
+mod expiry;
+mod revoke;
+mod store;
+
+pub use cidr::cidr_contains;
+pub use digest::Digest;
+pub use entry::{TokenEntry, cap_ttl, now};
+pub use revoke::clear;
+pub use store::{NewToken, TokenStore};

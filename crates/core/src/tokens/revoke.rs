@@ -1,0 +1,109 @@
+//! Ending tokens: one, with all below it, or leaving its children orphaned.
+//!
+//! A token is first marked, which ends it at once and survives a crash; then its children go, then
+//! itself. What a crash interrupts is finished when the server is unsealed next.
+
+use boltwork_logical::{Error, Storage};
+
+use super::{Digest, TokenStore, entry::REVOCATION_PENDING};
+
+impl TokenStore {
+    /// Ends a token and everything made with it. No error if there is none.
+    pub async fn revoke_tree(&self, root: &Digest) -> Result<(), Error> {
+        // Depth-first without recursion: a token is removed when it has no children left. A chain
+        // of tokens may be as deep as a client likes.
+        let mut path = vec![*root];
+        while let Some(digest) = path.last().copied() {
+            self.mark(&digest).await?;
+            let child = self.storage.list_page(&format!("parent/{digest}/"), "", Some(1)).await?;
+            match child.first().and_then(|key| Digest::parse(key)) {
+                Some(child) if !path.contains(&child) => path.push(child),
+                _ => {
+                    self.remove(&digest).await?;
+                    path.pop();
+                    // Also where the child's own entry was already gone and named no parent.
+                    if let Some(parent) = path.last() {
+                        self.storage.delete(&format!("parent/{parent}/{digest}")).await?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends a token; its children live on without a parent.
+    pub async fn revoke_orphaning(&self, digest: &Digest) -> Result<(), Error> {
+        self.mark(digest).await?;
+        let prefix = format!("parent/{digest}/");
+        loop {
+            let page = self.storage.list_page(&prefix, "", Some(100)).await?;
+            if page.is_empty() {
+                break;
+            }
+            for key in page {
+                if let Some(child) = Digest::parse(&key) {
+                    let _guard = self.lock(&child).await;
+                    if let Some(mut entry) = self.load(&child).await? {
+                        entry.parent.clear();
+                        self.save(&child, &entry).await?;
+                    }
+                }
+                self.storage.delete(&format!("{prefix}{key}")).await?;
+            }
+        }
+        self.remove(digest).await
+    }
+
+    async fn mark(&self, digest: &Digest) -> Result<(), Error> {
+        let _guard = self.lock(digest).await;
+        if let Some(mut entry) = self.load(digest).await?
+            && entry.num_uses != REVOCATION_PENDING
+        {
+            entry.num_uses = REVOCATION_PENDING;
+            self.save(digest, &entry).await?;
+        }
+        self.cache.forget(digest);
+        Ok(())
+    }
+
+    async fn remove(&self, digest: &Digest) -> Result<(), Error> {
+        let _guard = self.lock(digest).await;
+        let entry = self.load(digest).await?;
+        let tx = self.storage.begin(false).await?;
+        if let Some(entry) = entry {
+            tx.delete(&self.accessor_key(&entry.accessor)).await?;
+            if !entry.parent.is_empty() {
+                tx.delete(&format!("parent/{}/{digest}", entry.parent)).await?;
+            }
+        }
+        tx.delete(&format!("id/{digest}")).await?;
+        tx.commit().await?;
+        self.cache.forget(digest);
+        self.expiry.forget(digest);
+        self.on_removed(digest).await
+    }
+
+    /// Removes what the token kept for itself (its cubbyhole), once it is gone.
+    async fn on_removed(&self, digest: &Digest) -> Result<(), Error> {
+        clear(self.cubbyholes.as_ref(), &format!("{digest}/")).await
+    }
+}
+
+/// Deletes everything below a prefix, page by page.
+pub async fn clear(storage: &dyn Storage, prefix: &str) -> Result<(), Error> {
+    let mut folders = vec![prefix.to_owned()];
+    while let Some(folder) = folders.last().cloned() {
+        let page = storage.list_page(&folder, "", Some(500)).await?;
+        let Some(deeper) = page.iter().find(|key| key.ends_with('/')) else {
+            for key in &page {
+                storage.delete(&format!("{folder}{key}")).await?;
+            }
+            if page.len() < 500 {
+                folders.pop();
+            }
+            continue;
+        };
+        folders.push(format!("{folder}{deeper}"));
+    }
+    Ok(())
+}

@@ -1,0 +1,286 @@
+//! Making, finding and changing tokens.
+//!
+//! Storage below `sys/token/`: `id/<digest>` the entry, `accessor/<digest of accessor>` the way
+//! back, `parent/<digest>/<digest>` the tree, `salt` the key of the digests.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use boltwork_logical::{Entry, Error, SecretText, Storage};
+use boltwork_policy::Acl;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::{
+    Digest, TokenEntry,
+    cache::{Cache, Live},
+    digest::Digester,
+    entry::{Life, now},
+    expiry::Expiry,
+};
+use crate::policies::{Policies, is_current};
+
+/// Locks that serialise changes of one token: a power of two, more than there are cores.
+const STRIPES: usize = 64;
+
+/// Length of the random part of a token, in base62 characters (143 bits).
+const TOKEN_LENGTH: usize = 24;
+
+/// Tokens of an unsealed server.
+pub struct TokenStore {
+    pub(super) storage: Arc<dyn Storage>,
+    /// Where tokens keep things for themselves, below their digests.
+    pub(super) cubbyholes: Arc<dyn Storage>,
+    pub(super) policies: Arc<Policies>,
+    pub(super) cache: Cache,
+    pub(super) expiry: Expiry,
+    digester: Digester,
+    stripes: Vec<tokio::sync::Mutex<()>>,
+}
+
+/// A token to be made.
+#[derive(Default)]
+pub struct NewToken {
+    /// The token itself, for root tokens with a chosen id; `None` makes a random one.
+    pub id: Option<SecretText>,
+    /// Digest of the parent; `None` for an orphan.
+    pub parent: Option<Digest>,
+    /// Policies; sorted and made unique here.
+    pub policies: Vec<String>,
+    /// Where it is made.
+    pub path: String,
+    /// Facts.
+    pub meta: Option<BTreeMap<String, String>>,
+    /// For humans.
+    pub display_name: String,
+    /// Uses; 0 is no limit.
+    pub num_uses: i64,
+    /// Seconds; 0 never expires.
+    pub ttl: u64,
+    /// Seconds after creation, hard end; 0 is none.
+    pub explicit_max_ttl: u64,
+    /// Seconds; 0 is not periodic.
+    pub period: u64,
+    /// May be renewed.
+    pub renewable: bool,
+    /// Networks it may be used from.
+    pub bound_cidrs: Vec<String>,
+}
+
+/// What stands under an accessor.
+#[derive(Serialize, Deserialize)]
+struct AccessorEntry {
+    token_digest: String,
+    accessor_id: String,
+}
+
+impl TokenStore {
+    /// Opens the store; makes its salt the first time.
+    pub async fn open(
+        storage: Arc<dyn Storage>,
+        cubbyholes: Arc<dyn Storage>,
+        policies: Arc<Policies>,
+    ) -> Result<Self, Error> {
+        let salt = match storage.get("salt").await? {
+            Some(entry) => entry.value,
+            None => {
+                let salt = Zeroizing::new(random_text(43).expose().as_bytes().to_vec());
+                storage
+                    .put(Entry { key: "salt".into(), value: salt.clone(), seal_wrap: false })
+                    .await?;
+                salt
+            }
+        };
+        Ok(Self {
+            storage,
+            cubbyholes,
+            policies,
+            cache: Cache::default(),
+            expiry: Expiry::default(),
+            digester: Digester::new(&salt),
+            stripes: (0..STRIPES).map(|_| tokio::sync::Mutex::default()).collect(),
+        })
+    }
+
+    /// The digest that a token is stored under.
+    pub fn digest(&self, token: &str) -> Digest {
+        self.digester.digest(token)
+    }
+
+    pub(super) async fn lock(&self, digest: &Digest) -> tokio::sync::MutexGuard<'_, ()> {
+        self.stripes[digest.shard(STRIPES)].lock().await
+    }
+
+    /// Finds a token for a request and spends one use of it. `None`: there is no such token, or it
+    /// has ended.
+    pub async fn authenticate(
+        &self,
+        digest: &Digest,
+    ) -> Result<Option<(Arc<TokenEntry>, Arc<Acl>)>, Error> {
+        let generation = self.policies.generation();
+        if let Some(live) = self.cache.get(digest)
+            && live.generation == generation
+            && is_current(&live.acl)
+        {
+            return Ok(live.entry.is_alive(now()).then_some((live.entry, live.acl)));
+        }
+        self.authenticate_from_storage(digest, generation).await
+    }
+
+    async fn authenticate_from_storage(
+        &self,
+        digest: &Digest,
+        generation: u64,
+    ) -> Result<Option<(Arc<TokenEntry>, Arc<Acl>)>, Error> {
+        // Under the token's lock, so that a revocation cannot slip between reading and caching,
+        // and each use is counted once.
+        let _guard = self.lock(digest).await;
+        let Some(mut entry) = self.load(digest).await? else { return Ok(None) };
+        if !entry.is_alive(now()) || entry.num_uses < 0 {
+            return Ok(None);
+        }
+        let acl = self.policies.acl(&entry.policies).await?;
+        if entry.num_uses == 0 {
+            let entry = Arc::new(entry);
+            let live = Live { entry: Arc::clone(&entry), acl: Arc::clone(&acl), generation };
+            self.cache.put(*digest, live);
+            return Ok(Some((entry, acl)));
+        }
+        let before = Arc::new(entry.clone());
+        entry.num_uses =
+            if entry.num_uses == 1 { super::entry::REVOCATION_PENDING } else { entry.num_uses - 1 };
+        self.save(digest, &entry).await?;
+        Ok(Some((before, acl)))
+    }
+
+    /// The entry of a token, alive or not.
+    pub async fn load(&self, digest: &Digest) -> Result<Option<TokenEntry>, Error> {
+        let Some(entry) = self.storage.get(&format!("id/{digest}")).await? else { return Ok(None) };
+        serde_json::from_slice(&entry.value)
+            .map(Some)
+            .map_err(|_| Error::internal(format!("stored token {digest} is not valid JSON")))
+    }
+
+    pub(super) async fn save(&self, digest: &Digest, entry: &TokenEntry) -> Result<(), Error> {
+        let value = serde_json::to_vec(entry).map_err(|e| Error::internal(e.to_string()))?;
+        self.storage.put(Entry::new(format!("id/{digest}"), value)).await?;
+        self.cache.forget(digest);
+        Ok(())
+    }
+
+    /// Finds a living token; for lookups on behalf of somebody else, which spend no use.
+    pub async fn lookup(&self, digest: &Digest) -> Result<Option<TokenEntry>, Error> {
+        Ok(self.load(digest).await?.filter(|entry| entry.is_alive(now())))
+    }
+
+    /// The digest of the token with this accessor.
+    pub async fn by_accessor(&self, accessor: &str) -> Result<Option<Digest>, Error> {
+        let key = format!("accessor/{}", self.digester.digest(accessor));
+        let Some(entry) = self.storage.get(&key).await? else { return Ok(None) };
+        let stored: AccessorEntry = serde_json::from_slice(&entry.value)
+            .map_err(|_| Error::internal("a stored token accessor is not valid JSON"))?;
+        Ok(Digest::parse(&stored.token_digest))
+    }
+
+    /// All accessors, in no particular order. At most `limit`.
+    pub async fn accessors(&self, limit: usize) -> Result<Vec<String>, Error> {
+        let mut accessors = Vec::new();
+        for key in self.storage.list_page("accessor/", "", Some(limit)).await? {
+            if let Some(entry) = self.storage.get(&format!("accessor/{key}")).await?
+                && let Ok(stored) = serde_json::from_slice::<AccessorEntry>(&entry.value)
+            {
+                accessors.push(stored.accessor_id);
+            }
+        }
+        Ok(accessors)
+    }
+
+    /// Makes a token. All of it is stored at once or not at all.
+    pub async fn create(&self, new: NewToken) -> Result<(SecretText, Arc<TokenEntry>), Error> {
+        let token = match new.id {
+            Some(ref id) => id.clone(),
+            None => SecretText::new(format!("hvs.{}", random_text(TOKEN_LENGTH).expose())),
+        };
+        let digest = self.digest(token.expose());
+        let entry = new.into_entry();
+        let accessor_key = format!("accessor/{}", self.digester.digest(&entry.accessor));
+        let accessor =
+            AccessorEntry { token_digest: digest.to_string(), accessor_id: entry.accessor.clone() };
+        let json = |e: serde_json::Error| Error::internal(e.to_string());
+
+        let _guard = self.lock(&digest).await;
+        let tx = self.storage.begin(false).await?;
+        if tx.get(&format!("id/{digest}")).await?.is_some() {
+            return Err(Error::invalid("cannot create a token with a duplicate ID"));
+        }
+        tx.put(Entry::new(format!("id/{digest}"), serde_json::to_vec(&entry).map_err(json)?))
+            .await?;
+        tx.put(Entry::new(accessor_key, serde_json::to_vec(&accessor).map_err(json)?)).await?;
+        if !entry.parent.is_empty() {
+            // Read in the transaction: a revocation of the parent that comes between makes the
+            // commit fail, so that no child escapes it.
+            let parent = tx.get(&format!("id/{}", entry.parent)).await?;
+            let parent = parent.and_then(|e| serde_json::from_slice::<TokenEntry>(&e.value).ok());
+            if parent.is_none_or(|p| p.num_uses == super::entry::REVOCATION_PENDING) {
+                return Err(Error::Denied);
+            }
+            tx.put(Entry::new(format!("parent/{}/{digest}", entry.parent), Vec::new())).await?;
+        }
+        tx.commit().await?;
+        self.expiry.schedule(digest, entry.life.expire_time);
+        Ok((token, Arc::new(entry)))
+    }
+
+    /// The key under which an accessor is stored.
+    pub(super) fn accessor_key(&self, accessor: &str) -> String {
+        format!("accessor/{}", self.digester.digest(accessor))
+    }
+
+    /// Gives a token a new end. `ttl` in seconds from now, already within all limits.
+    pub async fn renew(&self, digest: &Digest, ttl: u64) -> Result<TokenEntry, Error> {
+        let _guard = self.lock(digest).await;
+        let mut entry = self.lookup(digest).await?.ok_or(Error::Denied)?;
+        entry.life.ttl = ttl;
+        entry.life.last_renewal_time = now();
+        entry.life.expire_time = now() + ttl;
+        self.save(digest, &entry).await?;
+        self.expiry.schedule(*digest, entry.life.expire_time);
+        Ok(entry)
+    }
+}
+
+impl NewToken {
+    fn into_entry(self) -> TokenEntry {
+        let created = now();
+        let mut policies = self.policies;
+        policies.sort();
+        policies.dedup();
+        TokenEntry {
+            accessor: random_text(TOKEN_LENGTH).expose().to_owned(),
+            parent: self.parent.map(|p| p.to_string()).unwrap_or_default(),
+            policies,
+            path: self.path,
+            meta: self.meta,
+            display_name: self.display_name,
+            num_uses: self.num_uses,
+            creation_time: i64::try_from(created).unwrap_or(i64::MAX),
+            life: Life {
+                ttl: self.ttl,
+                creation_ttl: self.ttl,
+                explicit_max_ttl: self.explicit_max_ttl,
+                period: self.period,
+                expire_time: if self.ttl == 0 { 0 } else { created + self.ttl },
+                last_renewal_time: 0,
+                renewable: self.renewable,
+            },
+            role: String::new(),
+            entity_id: String::new(),
+            bound_cidrs: self.bound_cidrs,
+        }
+    }
+}
+
+/// Random base62 text; the operating system's generator, no modulo bias.
+fn random_text(length: usize) -> SecretText {
+    use rand::distr::{Alphanumeric, SampleString};
+    SecretText::new(Alphanumeric.sample_string(&mut rand::rng(), length))
+}
