@@ -103,6 +103,66 @@ async fn dropping_what_was_accepted_ends_its_connections_and_socket() {
     assert_eq!(folder.sockets(), 0);
 }
 
+/// Never answers; its clones of the token show how many calls are still being worked on.
+#[derive(Clone)]
+struct Hangs(Arc<()>);
+
+impl tonic::server::NamedService for Hangs {
+    const NAME: &'static str = "grpc.health.v1.Health";
+}
+
+impl tower::Service<http::Request<tonic::body::Body>> for Hangs {
+    type Response = http::Response<tonic::body::Body>;
+    type Error = std::convert::Infallible;
+    type Future = futures_util::future::BoxFuture<'static, Result<Self::Response, Self::Error>>;
+
+    fn poll_ready(
+        &mut self,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Result<(), Self::Error>> {
+        std::task::Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: http::Request<tonic::body::Body>) -> Self::Future {
+        let token = self.0.clone();
+        Box::pin(async move {
+            std::future::pending::<()>().await;
+            drop(token);
+            unreachable!()
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_call_in_progress_is_dropped_when_its_caller_or_its_server_goes() {
+    let folder = Folder::new();
+    let (host, mut sent) = Broker::new(None, folder.0.clone());
+    let (plugin, _) = Broker::new(None, folder.0.clone());
+    let token = Arc::new(());
+    let hangs = Hangs(token.clone());
+    let accepted = host.accept(|_| Routes::default().add_service(hangs)).await.unwrap();
+    plugin.deliver(sent.recv().await.unwrap());
+    let channel = plugin.dial(accepted.id).await.unwrap();
+    let until = async |so: &dyn Fn(usize) -> bool| {
+        while !so(Arc::strong_count(&token)) {
+            tokio::task::yield_now().await;
+        }
+    };
+
+    let idle = Arc::strong_count(&token);
+    let call = tokio::spawn(alive(channel.clone()));
+    until(&|count| count > idle).await;
+    let busy = Arc::strong_count(&token);
+    call.abort();
+    until(&|count| count < busy).await;
+
+    let call = tokio::spawn(alive(channel));
+    until(&|count| count >= busy).await;
+    drop(accepted);
+    assert_eq!(call.await.unwrap().unwrap_err().code(), tonic::Code::Unavailable);
+    until(&|count| count == 1).await;
+}
+
 #[tokio::test]
 async fn closing_ends_waits_and_everything_accepted() {
     let folder = Folder::new();

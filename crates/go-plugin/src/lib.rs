@@ -34,3 +34,8 @@ pub use services::{HEALTH_NAME, Output};
 /// Message limit of every connection of this protocol, in both directions. tonic's generated
 /// clients and servers start at four MiB and must be told.
 pub const MAX_MESSAGE: usize = i32::MAX as usize;
+
+/// The examples of the README, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -20,7 +20,8 @@ use tokio::io::BufReader;
 use tokio::process::ChildStdout;
 use tokio::time::Instant;
 
-pub use client::Client;
+pub use client::{Client, GRACE};
+pub use folder::remove_abandoned;
 pub use process::Exit;
 pub use rustix::process::Resource;
 pub use spawn::{Executable, Limit};

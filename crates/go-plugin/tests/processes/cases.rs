@@ -3,21 +3,25 @@
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use go_plugin::host::{Executable, Limit, Resource, StartFailure, Tls, start};
+use go_plugin::host::{Executable, Limit, Resource, StartFailure, Tls, remove_abandoned, start};
 use go_plugin::log::Level;
 use go_plugin::{Error, handshake};
 use rustix::fs::{MemfdFlags, SealFlags};
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tonic::Code;
 use tonic::service::Routes;
 
 use crate::peer::{PeerService, call_back, echo, inspect, print};
-use crate::scene::{Place, command, ear, exists, until};
+use crate::roles::agreed_tls;
+use crate::scene::{Place, command, ear, ended, exists, until};
 use crate::{Case, case};
 
 pub const CASES: &[Case] = &[
     case!(a_good_plugin_answers_calls_back_and_prints),
     case!(a_stop_is_obeyed_and_nothing_is_left),
     case!(a_plugin_may_be_spoken_to_without_tls),
+    case!(tls_agreed_upon_elsewhere_works_in_both_directions),
+    case!(tls_on_one_side_only_is_refused),
     case!(what_runs_is_the_sealed_file_that_was_checked),
     case!(a_child_gets_no_more_than_it_was_given),
     case!(a_dropped_client_kills_its_process),
@@ -37,6 +41,7 @@ pub const CASES: &[Case] = &[
     case!(a_flood_without_a_handshake_times_out),
     case!(a_program_that_does_not_exist_is_named_as_such),
     case!(a_socket_folder_too_deep_is_refused_before_the_start),
+    case!(a_killed_host_leaves_no_process_and_its_folder_is_swept_up),
     case!(twenty_starts_and_stops_leave_nothing),
 ];
 
@@ -88,6 +93,31 @@ async fn a_plugin_may_be_spoken_to_without_tls() {
     // Dropped at once: the announcement leads to nothing.
     assert!(call_back(client.channel(), id).await.is_err());
     client.stop().await;
+}
+
+async fn tls_agreed_upon_elsewhere_works_in_both_directions() {
+    let place = Place::new();
+    let mut command = command("agreed", &place);
+    command.tls = Tls::Given(agreed_tls().unwrap());
+    let client = start(command).await.unwrap();
+    let served = client.broker().accept(|_| Routes::default().add_service(PeerService(None)));
+    let served = served.await.unwrap();
+    assert_eq!(call_back(client.channel(), served.id).await.unwrap(), "called back");
+    client.stop().await;
+}
+
+async fn tls_on_one_side_only_is_refused() {
+    let place = Place::new();
+    for (role, tls) in [("agreed", Tls::Plain), ("good", Tls::Given(agreed_tls().unwrap()))] {
+        let mut command = command(role, &place);
+        command.tls = tls;
+        let Err(Error::Start(error)) = start(command).await else { panic!("{role} started") };
+        assert!(
+            matches!(error.failure, StartFailure::Silent(_) | StartFailure::Connect(_)),
+            "{error}"
+        );
+        assert!(place.is_empty());
+    }
 }
 
 async fn what_runs_is_the_sealed_file_that_was_checked() {
@@ -194,12 +224,7 @@ async fn a_plugin_that_does_not_stop_is_killed_with_its_children() {
     let exit = client.stop().await;
     assert!(before.elapsed() >= Duration::from_secs(2));
     assert!(exit.status.unwrap().code().is_none(), "killed by a signal");
-    // Its new parent reaps it, in its own time.
-    let ended = || {
-        let stat = std::fs::read_to_string(format!("/proc/{grandchild}/stat"));
-        stat.map_or(true, |stat| stat.contains(") Z "))
-    };
-    until("the grandchild is dead", ended).await;
+    until("the grandchild is dead", || ended(&grandchild)).await;
     assert!(place.is_empty());
 }
 
@@ -306,6 +331,30 @@ async fn a_socket_folder_too_deep_is_refused_before_the_start() {
     command.socket_parent = place.path().join("x".repeat(80));
     let error = start(command).await.unwrap_err().to_string();
     assert!(error.contains("the kernel's limit is 107"), "{error}");
+}
+
+async fn a_killed_host_leaves_no_process_and_its_folder_is_swept_up() {
+    let place = Place::new();
+    let mut host = tokio::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--role", "host"])
+        .env("PLACE", place.path())
+        .stdout(std::process::Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(host.stdout.take().unwrap()).lines();
+    let pid = said.next_line().await.unwrap().unwrap();
+    let ours = start(command("good", &place)).await.unwrap();
+
+    remove_abandoned(place.path()).unwrap();
+    assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 2, "both are in use");
+    host.kill().await.unwrap();
+    until("the plugin dies with its host", || ended(&pid)).await;
+    remove_abandoned(place.path()).unwrap();
+    assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 1, "ours is in use");
+    assert_eq!(echo(ours.channel(), "still here").await.unwrap(), "still here");
+    ours.stop().await;
+    assert!(place.is_empty());
 }
 
 async fn twenty_starts_and_stops_leave_nothing() {

@@ -13,14 +13,11 @@ use tonic::{Request, Response, Status};
 use tonic_prost::ProstCodec;
 
 /// Calls a method of the service. `String` and `u32` are google.protobuf's wrapper messages.
-pub async fn call<Q: Message + Send + Sync + 'static>(
+pub async fn call<Q: Message + Default + Send + Sync + 'static>(
     channel: Channel,
     method: &'static str,
     request: Q,
-) -> Result<String, Status>
-where
-    Q: Default,
-{
+) -> Result<String, Status> {
     let mut client = tonic::client::Grpc::new(channel).max_decoding_message_size(MAX_MESSAGE);
     client.ready().await?;
     let codec = ProstCodec::<Q, String>::default();

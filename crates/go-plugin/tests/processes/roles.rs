@@ -4,8 +4,12 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use go_plugin::Cookie;
+use go_plugin::host::{Command, Executable, start};
 use go_plugin::plugin::{self, ServeConfig, Version};
+use go_plugin::tls::{Identity, PeerTls, certificates_from_pem};
+use go_plugin::{Cookie, Error};
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject;
 use tonic::service::Routes;
 
 use crate::peer::PeerService;
@@ -49,6 +53,8 @@ pub fn play(role: &str) -> ExitCode {
         "no-socket" => announce("1|5|unix|/nowhere/at/all|grpc|\n"),
         "no-certificate" => announce("1|5|unix|/nowhere/at/all|grpc|\n"),
         "deaf" => deaf(),
+        "agreed" => plugin::main(good().with_tls(|| Ok(Some(agreed_tls()?)))),
+        "host" => host(),
         _ => ExitCode::from(99),
     }
 }
@@ -62,6 +68,33 @@ fn version(number: u32) -> Version {
 
 fn good() -> ServeConfig {
     ServeConfig::new(cookie(), vec![version(4), version(VERSION)])
+}
+
+/// TLS in which both sides hold the same certificate and key, as when a host hands them out.
+pub fn agreed_tls() -> Result<PeerTls, Error> {
+    let certificate = include_str!("../../testdata/go-automtls.crt");
+    let key = include_str!("../../testdata/go-automtls.key");
+    let chain = certificates_from_pem(certificate)?;
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+    Identity::new(chain.clone(), key)?.with_named_peer(chain, "some-other-name")
+}
+
+/// Starts a good plugin below the folder named in the environment, says so, and waits for death.
+fn host() -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut command = Command::new(
+            Executable::Path(std::env::current_exe().unwrap()),
+            cookie(),
+            vec![VERSION],
+        );
+        command.args = vec!["--role".into(), "good".into()];
+        command.socket_parent = std::env::var_os("PLACE").unwrap().into();
+        let client = start(command).await.unwrap();
+        println!("{}", client.pid());
+        std::future::pending::<()>().await;
+    });
+    ExitCode::SUCCESS
 }
 
 fn announce(line: &str) -> ExitCode {

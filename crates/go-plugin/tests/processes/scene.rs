@@ -120,6 +120,12 @@ pub fn exists(pid: &str) -> bool {
     Path::new("/proc").join(pid).exists()
 }
 
+/// Whether a process, perhaps not our child, is dead. Its parent reaps it in its own time.
+pub fn ended(pid: &str) -> bool {
+    let stat = std::fs::read_to_string(Path::new("/proc").join(pid).join("stat"));
+    stat.map_or(true, |stat| stat.contains(") Z "))
+}
+
 pub async fn nothing_left(before: Leftovers) {
     let fewer = || {
         let now = Leftovers::count();
