@@ -185,7 +185,9 @@ fn same(known: &Value, value: &Value) -> bool {
     match (known, value) {
         (Value::String(known), Value::String(value)) => glob(known, value),
         // 1 and 1.0 are one number to whoever writes a rule.
-        (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64(),
+        (Value::Number(a), Value::Number(b)) => {
+            a == b || ((a.is_f64() || b.is_f64()) && a.as_f64() == b.as_f64())
+        }
         _ => known == value,
     }
 }

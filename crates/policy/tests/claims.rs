@@ -148,6 +148,7 @@ fn parameters_are_required_denied_and_allowed() {
     let acl = acl(&[r#"
         path "r" { policy = "write" required_parameters = ["Need"] }
         path "d" { policy = "write" denied_parameters = { "Bad" = [], "size" = [1, "big*"] } }
+        path "i" { policy = "write" denied_parameters = { "n" = [9007199254740993] } }
         path "n" { policy = "write" denied_parameters = { "*" = [] } }
         path "a" { policy = "write" allowed_parameters = { "k" = ["*end"], "any" = [] } }
         path "s" { policy = "write" allowed_parameters = { "k" = ["v"], "*" = [] } }
@@ -159,6 +160,8 @@ fn parameters_are_required_denied_and_allowed() {
         ("d", json!({"BAD": 1}), Reason::ParameterDenied),
         ("d", json!({"size": 1.0}), Reason::ParameterDenied),
         ("d", json!({"size": "bigger"}), Reason::ParameterDenied),
+        ("i", json!({"n": 9_007_199_254_740_992_i64}), Reason::Granted),
+        ("i", json!({"n": 9_007_199_254_740_993_i64}), Reason::ParameterDenied),
         ("d", json!({"size": 2, "x": null}), Reason::Granted),
         ("n", json!({}), Reason::Granted),
         ("n", json!({"x": 1}), Reason::ParameterDenied),
