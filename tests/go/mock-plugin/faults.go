@@ -3,7 +3,10 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
+	"strings"
 	"time"
 
 	goplugin "github.com/hashicorp/go-plugin"
@@ -13,9 +16,11 @@ import (
 	"google.golang.org/grpc"
 )
 
-// The values of -fault. Faults that show before the handshake need no SDK and
-// are not here.
+// The values of -fault.
 const (
+	faultExits       = "exits"        // the process ends before its handshake
+	faultChatty      = "chatty"       // something else is printed for a handshake
+	faultSilent      = "silent"       // nothing is ever printed
 	faultNoBackend   = "no-backend"   // a good handshake, and no service behind it
 	faultUnknownType = "unknown-type" // the type is reported as 0
 	faultSetupFails  = "setup-fails"  // the factory returns an error
@@ -24,6 +29,33 @@ const (
 	faultInitFails   = "init-fails"   // Initialize returns an error
 	faultSlowCleanup = "slow-cleanup" // Cleanup sleeps for a minute
 )
+
+// faultOf is the fault asked for: by the flag, or by the text of a file, which
+// a test can change without changing what is registered.
+func faultOf(flag, file string) (string, error) {
+	if file == "" {
+		return flag, nil
+	}
+	text, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return flag, nil
+	}
+	return strings.TrimSpace(string(text)), err
+}
+
+// failStart does what goes wrong before the handshake.
+func failStart(fault string) {
+	switch fault {
+	case faultExits:
+		fmt.Fprintln(os.Stderr, "the mock was told to exit")
+		os.Exit(7)
+	case faultChatty:
+		fmt.Println("Starting up, please wait...")
+		time.Sleep(time.Hour)
+	case faultSilent:
+		time.Sleep(time.Hour)
+	}
+}
 
 func failSetup(fault string) error {
 	switch fault {

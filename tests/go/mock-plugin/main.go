@@ -9,6 +9,7 @@
 //	-type=secret|auth     "auth" in the name makes an auth method
 //	-serve=mux|plain      "plain" in the name serves one instance a process
 //	-fault=...            see faults.go
+//	-fault-file=...       a file that holds the fault, if it is there
 //
 // All other flags are those that every Vault plugin accepts (-ca-cert, ...).
 //
@@ -42,20 +43,26 @@ func run(name string, args []string) error {
 	flags := meta.FlagSet()
 	kind := flags.String("type", guess(name, "auth", "auth", "secret"), "secret or auth")
 	serve := flags.String("serve", guess(name, "plain", "plain", "mux"), "mux or plain")
-	fault := flags.String("fault", "", "what to do wrong")
+	flag := flags.String("fault", "", "what to do wrong")
+	file := flags.String("fault-file", "", "a file that says what to do wrong; none if it is absent")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
+	fault, err := faultOf(*flag, *file)
+	if err != nil {
+		return err
+	}
+	failStart(fault)
 	backendType, err := typeOf(*kind)
 	if err != nil {
 		return err
 	}
-	if *fault == faultNoBackend {
+	if fault == faultNoBackend {
 		serveNothing()
 		return nil
 	}
 	options := &plugin.ServeOpts{
-		BackendFactoryFunc: factory(backendType, *fault),
+		BackendFactoryFunc: factory(backendType, fault),
 		TLSProviderFunc:    api.VaultPluginTLSProvider(meta.GetTLSConfig()),
 	}
 	switch *serve {
