@@ -1,1 +1,44 @@
-//! The plugin author's one door: write an engine, serve it to Boltwork, Vault or OpenBao.
+#![doc = include_str!("../README.md")]
+//!
+//! # What this crate leaves out
+//!
+//! The parts themselves live below: the words in `boltwork-logical`, tables of routes in
+//! `boltwork-framework`, the wire in `boltwork-wire` and `go-plugin`. This crate joins them, and is
+//! the only one of ours that a plugin depends on. Plugin protocol 5 (AutoMTLS) is spoken; the older
+//! protocols 3 and 4, whose certificates come from a wrapping token, are not.
+
+mod calls;
+mod env;
+mod instances;
+mod log;
+mod remote;
+mod serve;
+mod source;
+
+pub use boltwork_framework::*;
+pub use boltwork_logical as logical;
+pub use serve::{Serve, serve};
+pub use source::{Many, One, Source};
+
+/// What authors import: everything that an engine is written with.
+pub mod prelude {
+    pub use boltwork_framework::{
+        Base64, Changed, Engine, Json, Named, Patch, Path, Reply, Request, Result, Routes,
+        StorageExt, Transactions, Ttl, Tx, Wal, path,
+    };
+    pub use boltwork_logical::{
+        Alias, Auth, Data, Entry, Error, Operation, Storage, StorageError, SystemView, TokenType,
+        TokenWish,
+    };
+    pub use schemars::{self, JsonSchema};
+    pub use serde::{self, Deserialize, Serialize};
+    pub use serde_json::{Value, json};
+
+    pub use crate::{Serve, serve};
+}
+
+/// For `boltwork-sdk-test`, which runs the same services without a process of their own.
+#[doc(hidden)]
+pub mod internal {
+    pub use crate::calls::routes;
+}
