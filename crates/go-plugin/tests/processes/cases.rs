@@ -1,6 +1,7 @@
 //! Our host with our plugins, good and bad.
 
 use std::os::fd::OwnedFd;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use go_plugin::host::{Executable, Limit, Resource, StartFailure, Tls, remove_abandoned, start};
@@ -8,6 +9,7 @@ use go_plugin::log::Level;
 use go_plugin::{Error, handshake};
 use rustix::fs::{MemfdFlags, SealFlags};
 use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Child;
 use tonic::Code;
 use tonic::service::Routes;
 
@@ -42,6 +44,7 @@ pub const CASES: &[Case] = &[
     case!(a_program_that_does_not_exist_is_named_as_such),
     case!(a_socket_folder_too_deep_is_refused_before_the_start),
     case!(a_killed_host_leaves_no_process_and_its_folder_is_swept_up),
+    case!(a_plugin_of_a_host_that_asks_for_no_signal_ends_with_it_too),
     case!(twenty_starts_and_stops_leave_nothing),
 ];
 
@@ -335,15 +338,7 @@ async fn a_socket_folder_too_deep_is_refused_before_the_start() {
 
 async fn a_killed_host_leaves_no_process_and_its_folder_is_swept_up() {
     let place = Place::new();
-    let mut host = tokio::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--role", "host"])
-        .env("PLACE", place.path())
-        .stdout(std::process::Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    let mut said = BufReader::new(host.stdout.take().unwrap()).lines();
-    let pid = said.next_line().await.unwrap().unwrap();
+    let (mut host, pid) = other_host("host", &place).await;
     let ours = start(command("good", &place)).await.unwrap();
 
     remove_abandoned(place.path()).unwrap();
@@ -355,6 +350,29 @@ async fn a_killed_host_leaves_no_process_and_its_folder_is_swept_up() {
     assert_eq!(echo(ours.channel(), "still here").await.unwrap(), "still here");
     ours.stop().await;
     assert!(place.is_empty());
+}
+
+/// Another process that starts a plugin at `place`, and the plugin's number.
+async fn other_host(role: &str, place: &Place) -> (Child, String) {
+    let mut host = tokio::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--role", role])
+        .env("PLACE", place.path())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(host.stdout.take().unwrap()).lines();
+    let pid = said.next_line().await.unwrap().unwrap();
+    (host, pid)
+}
+
+async fn a_plugin_of_a_host_that_asks_for_no_signal_ends_with_it_too() {
+    let place = Place::new();
+    let (mut host, pid) = other_host("careless-host", &place).await;
+    assert!(!ended(&pid) && !place.is_empty());
+    host.kill().await.unwrap();
+    until("the plugin ends with its host", || ended(&pid)).await;
+    assert!(place.is_empty(), "a plugin that ends by itself takes its socket along");
 }
 
 async fn twenty_starts_and_stops_leave_nothing() {

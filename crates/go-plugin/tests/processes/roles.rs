@@ -1,9 +1,10 @@
 //! What this program does when it is started as a plugin.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use go_plugin::handshake::ENV_VERSIONS;
 use go_plugin::host::{Command, Executable, start};
 use go_plugin::plugin::{self, ServeConfig, Version};
 use go_plugin::tls::{Identity, PeerTls, certificates_from_pem};
@@ -55,6 +56,7 @@ pub fn play(role: &str) -> ExitCode {
         "deaf" => deaf(),
         "agreed" => plugin::main(good().with_tls(|| Ok(Some(agreed_tls()?)))),
         "host" => host(),
+        "careless-host" => careless_host(),
         _ => ExitCode::from(99),
     }
 }
@@ -79,7 +81,7 @@ pub fn agreed_tls() -> Result<PeerTls, Error> {
     Identity::new(chain.clone(), key)?.with_named_peer(chain, "some-other-name")
 }
 
-/// Starts a good plugin below the folder named in the environment, says so, and waits for death.
+/// Starts a plugin that would never end by itself below the folder named in the environment, says so, and waits for death.
 fn host() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
@@ -88,12 +90,29 @@ fn host() -> ExitCode {
             cookie(),
             vec![VERSION],
         );
-        command.args = vec!["--role".into(), "good".into()];
+        command.args = vec!["--role".into(), "deaf".into()];
         command.socket_parent = std::env::var_os("PLACE").unwrap().into();
         let client = start(command).await.unwrap();
         println!("{}", client.pid());
         std::future::pending::<()>().await;
     });
+    ExitCode::SUCCESS
+}
+
+/// Starts a good plugin as other hosts do: it asks the kernel for no signal at its own death.
+fn careless_host() -> ExitCode {
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--role", "good"])
+        .env(COOKIE_KEY, COOKIE_VALUE)
+        .env(ENV_VERSIONS, VERSION.to_string())
+        .env("TMPDIR", std::env::var_os("PLACE").unwrap())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    println!("{}", child.id());
+    child.wait().unwrap();
     ExitCode::SUCCESS
 }
 
