@@ -1,0 +1,54 @@
+//! Paths that a backend treats specially (wire spec 2.6).
+
+use boltwork_logical::SpecialPaths;
+
+use crate::pb::Paths;
+
+/// Special paths for the wire.
+pub fn paths_to_wire(paths: &SpecialPaths) -> Paths {
+    Paths {
+        root: paths.root.clone(),
+        unauthenticated: paths.unauthenticated.clone(),
+        local_storage: paths.local_storage.clone(),
+        seal_wrap_storage: paths.seal_wrap_storage.clone(),
+        write_forwarded_storage: paths.write_forwarded_storage.clone(),
+        binary: paths.binary.clone(),
+        limited: paths.limited.clone(),
+        allow_snapshot_read: paths.allow_snapshot_read.clone(),
+    }
+}
+
+/// Special paths from the wire.
+pub fn paths_from_wire(paths: Paths) -> SpecialPaths {
+    SpecialPaths {
+        root: paths.root,
+        unauthenticated: paths.unauthenticated,
+        local_storage: paths.local_storage,
+        seal_wrap_storage: paths.seal_wrap_storage,
+        write_forwarded_storage: paths.write_forwarded_storage,
+        binary: paths.binary,
+        limited: paths.limited,
+        allow_snapshot_read: paths.allow_snapshot_read,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_list_arrives_in_its_place() {
+        let one = |text: &str| vec![text.to_owned()];
+        let paths = SpecialPaths {
+            root: one("a"),
+            unauthenticated: one("b/+/c"),
+            local_storage: one("d"),
+            seal_wrap_storage: one("e"),
+            write_forwarded_storage: one("f"),
+            binary: one("g"),
+            limited: one("h"),
+            allow_snapshot_read: one("i*"),
+        };
+        assert_eq!(paths_from_wire(paths_to_wire(&paths)), paths);
+    }
+}
