@@ -6,11 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::poll;
+use tokio::io::BufReader;
+use tokio::process::ChildStdout;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Code;
 
-use super::process::{Exit, Tail};
+use super::process::{Exit, Handle, Tail};
 use super::{Observer, OutputStream, StartFailure};
 use crate::MAX_MESSAGE;
 use crate::broker::Broker;
@@ -41,16 +43,10 @@ pub struct Client {
 }
 
 impl Client {
-    pub(super) fn new(
-        plugin: String,
-        pid: u32,
-        version: u32,
-        streams: Streams,
-        kill: oneshot::Sender<()>,
-        exit: watch::Receiver<Option<Arc<Exit>>>,
-        tail: Tail,
-    ) -> Self {
+    pub(super) fn new(plugin: String, version: u32, streams: Streams, handle: Handle) -> Self {
         let Streams { channel, broker } = streams;
+        let Handle { pid, kill, exit, stdout, tail } = handle;
+        tokio::spawn(drain(stdout, exit.clone()));
         Self { plugin, pid, version, channel, broker, kill: Mutex::new(Some(kill)), exit, tail }
     }
 
@@ -120,6 +116,16 @@ impl Client {
 impl Drop for Client {
     fn drop(&mut self) {
         self.kill();
+    }
+}
+
+/// Reads on after the handshake: whatever else the plugin prints must not block it.
+async fn drain(mut stdout: BufReader<ChildStdout>, mut exit: watch::Receiver<Option<Arc<Exit>>>) {
+    let mut nowhere = tokio::io::sink();
+    tokio::select! {
+        _ = tokio::io::copy_buf(&mut stdout, &mut nowhere) => {}
+        // A process that left the group may keep the pipe open for ever.
+        _ = exit.wait_for(Option::is_some) => {}
     }
 }
 

@@ -267,9 +267,7 @@ async fn a_plugin_that_never_speaks_times_out() {
 
 async fn a_plugin_that_closes_its_stdout_is_refused() {
     let place = Place::new();
-    let mut command = command("mute", &place);
-    command.start_timeout = Duration::from_millis(500);
-    let error = start(command).await.unwrap_err().to_string();
+    let error = start(command("mute", &place)).await.unwrap_err().to_string();
     assert!(error.contains("Failed to read any lines from plugin's stdout"), "{error}");
     assert!(place.is_empty());
 }
@@ -285,6 +283,7 @@ async fn a_plugin_whose_cookie_differs_says_so_and_exits() {
     let mut command = command("good", &place);
     command.cookie.value = "another".into();
     let Err(Error::Start(error)) = start(command).await else { panic!("started") };
+    assert!(matches!(error.failure, StartFailure::Exited), "{error}");
     assert_eq!(error.status.unwrap().code(), Some(1));
     let wanted = "This binary is a plugin. These are not meant to be executed directly.";
     assert_eq!(error.stderr.first().map(String::as_str), Some(wanted));
