@@ -183,13 +183,11 @@ impl Client {
     /// A certificate file cannot be read, or the token cannot stand in a header.
     pub fn new(config: Config) -> Result<Self, Error> {
         let tls = config.tls.build()?;
-        if let Some(token) = &config.token {
-            if HeaderValue::from_str(token).is_err() {
-                return Err(Error::Config(
-                    "configured Vault token contains non-printable characters and cannot be used"
-                        .into(),
-                ));
-            }
+        if config.token.as_ref().is_some_and(|token| HeaderValue::from_str(token).is_err()) {
+            return Err(Error::Config(
+                "configured Vault token contains non-printable characters and cannot be used"
+                    .into(),
+            ));
         }
         Ok(Self { config, tls, idle: Mutex::new(None) })
     }

@@ -97,6 +97,13 @@ impl WrapInfo {
 }
 
 impl Secret {
+    /// An envelope around a token that was looked up rather than given out.
+    pub fn with_auth(auth: &Json) -> Self {
+        let mut secret = Self::default();
+        secret.auth = Some(Auth(ordered(auth, &AUTH_FIELDS)));
+        secret
+    }
+
     /// Reads an answer's body. An empty body is no secret; a body that is not an envelope becomes
     /// the `data` of one, as Vault's own client has it.
     ///
