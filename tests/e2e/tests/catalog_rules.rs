@@ -99,13 +99,6 @@ fn rules() -> Vec<Rule> {
             500,
             "",
         ),
-        rule(
-            "an unknown type is named",
-            "x",
-            json!({"sha256": sha(), "command": "x", "type": "weird"}),
-            500,
-            "\"weird\" is not a supported plugin type",
-        ),
     ]
 }
 
