@@ -5,6 +5,7 @@
 
 mod client;
 mod folder;
+mod loopback;
 mod process;
 mod spawn;
 mod start;
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 pub use client::{Client, GRACE};
 pub use folder::remove_abandoned;
+pub use loopback::Loopback;
 pub use process::Exit;
 pub use rustix::process::Resource;
 pub use spawn::{Executable, Limit};
