@@ -146,6 +146,11 @@ impl<E: Engine> Routes<E> {
         self
     }
 
+    /// The version as declared; empty if none was.
+    pub fn reported_version(&self) -> &str {
+        &self.version
+    }
+
     /// Takes back leases of this kind. The handler's fields are what was remembered in
     /// [`Reply::leased`](crate::Reply::leased). It may be called again after a failure.
     pub fn revoke<F: Fields, H: for<'a> Handler<'a, E, F>>(

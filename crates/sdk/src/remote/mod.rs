@@ -1,0 +1,7 @@
+//! The server, reached from the plugin's side: storage and system view over the broker's connection.
+
+mod storage;
+mod system;
+
+pub(crate) use storage::RemoteStorage;
+pub(crate) use system::RemoteSystem;
