@@ -122,6 +122,7 @@ pub async fn serve(config: ServeConfig) -> Result<(), Error> {
     if !cookie.present() {
         return Err(Error::NotUnderHost(cookie.key));
     }
+    let host = Host::find();
     let (version, routes) = choose(versions)?;
     let (tls, certificate) = secure(tls).await?;
 
@@ -145,14 +146,12 @@ pub async fn serve(config: ServeConfig) -> Result<(), Error> {
     // Ctrl-C in a terminal reaches the whole group; when to stop is the host's decision.
     let mut interrupts =
         signal(SignalKind::interrupt()).map_err(Error::io("ignoring interrupts"))?;
-    let orphaned = host_gone();
     announce(&handshake).map_err(Error::io("writing the handshake on stdout"))?;
 
-    tokio::pin!(orphaned);
     loop {
         tokio::select! {
             _ = stopped.wait_for(|stop| *stop) => break,
-            () = &mut orphaned => break,
+            () = host.gone() => break,
             _ = interrupts.recv() => {}
         }
     }
@@ -217,13 +216,24 @@ fn announce(handshake: &Handshake) -> io::Result<()> {
     Ok(())
 }
 
-/// Ends when the process that started us does, however it ends: Go hosts ask for no signal, and
-/// a plugin without its host is of no use to anyone. Never ends where that cannot be known.
-async fn host_gone() {
-    // Nobody above us: we are the first process of a container.
-    let Some(host) = rustix::process::getppid() else { return std::future::pending().await };
-    let Ok(end) = ProcessEnd::of(host) else { return std::future::pending().await };
-    if rustix::process::getppid() == Some(host) {
-        end.wait().await;
+/// The process that started us. Go hosts ask the kernel for no signal at their own death, and a
+/// plugin without its host is of no use to anyone.
+struct Host(Option<ProcessEnd>);
+
+impl Host {
+    /// To be called first of all: once the host is gone, its successor would be taken for it.
+    fn find() -> Self {
+        // Without a parent we are the first process of a container; without a descriptor for it
+        // (seccomp), its end cannot be seen.
+        let parent = rustix::process::getppid();
+        Self(parent.and_then(|pid| ProcessEnd::of(pid).ok()))
+    }
+
+    /// Ends when the host does, however it ends. Never ends where that cannot be known.
+    async fn gone(&self) {
+        match &self.0 {
+            Some(end) => end.wait().await,
+            None => std::future::pending().await,
+        }
     }
 }

@@ -67,7 +67,8 @@ impl Loopback {
         let mut client =
             GrpcBrokerClient::new(channel.clone()).max_decoding_message_size(MAX_MESSAGE);
         let stream = client.start_stream(ReceiverStream::new(announcements)).await;
-        let stream = stream.map_err(|why| Error::Connect { address: path, why: why.to_string() })?;
+        let stream =
+            stream.map_err(|why| Error::Connect { address: path, why: why.to_string() })?;
         tokio::spawn(listen(host.clone(), stream.into_inner()));
         Ok(Self(Arc::new(Ends { channel, host, plugin, _serving: serving, _folder: folder })))
     }
