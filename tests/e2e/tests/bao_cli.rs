@@ -117,7 +117,7 @@ fn bao_cli_initializes_and_unseals() {
     wait_for("the server is active", || (cli.run(&["status"]).code == 0).then_some(()));
     cli.token = made["root_token"].as_str().expect("a root token").to_owned();
     cli.says(&["token", "lookup"], "root");
-    cli.says(&["operator", "seal"], "Success! OpenBao is sealed.");
+    cli.says(&["operator", "seal"], "Success! Vault is sealed.");
     assert_eq!(cli.run(&["status"]).code, 2);
 }
 

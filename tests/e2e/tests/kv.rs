@@ -3,7 +3,7 @@
 //!
 //! Left out on purpose: what kv itself guarantees in detail; its own crate tests that.
 
-use boltwork_e2e::{Answer, Api, Kind, Mount, Plugin, Server, Setup, process, tools, wait_for};
+use boltwork_e2e::{Answer, Api, Kind, Server, Setup, process, tools, wait_for};
 use serde_json::{Value, json};
 
 /// Where a kv engine is taken from.
@@ -23,33 +23,29 @@ fn server_with(kind: Kind, engine: Engine) -> Option<Server> {
     };
     let server = Setup { kind, ..Setup::default() }.start()?;
     let api = server.api();
-    let plugin = match program {
-        Some(program) => {
-            let plugin = server.install(&program, "kv-external");
-            plugin.register(&api).status(204);
-            plugin
+    if let Some(program) = program {
+        // Only a plugin that is called kv may be mounted with a version. Another one begins as
+        // version 1 and is tuned to version 2, which starts it anew.
+        let plugin = server.install(&program, "kv-external");
+        server.run(&plugin, "v1");
+        plugin.enable(&api, "v2").status(204);
+        upgrade(&api, "v2");
+    } else {
+        for (path, version) in [("v1", "1"), ("v2", "2")] {
+            api.write(
+                &format!("sys/mounts/{path}"),
+                &json!({"type": "kv", "options": {"version": version}}),
+            )
+            .status(204);
         }
-        None => named_builtin(),
-    };
-    for (path, version) in [("v1", "1"), ("v2", "2")] {
-        let mount = Mount { options: json!({"version": version}), ..Mount::default() };
-        plugin.enable_as(&api, path, &mount).status(204);
     }
     // Version 2 prepares its storage after the mount is there.
     wait_for("version 2 is ready", || (api.read("v2/config").status == 200).then_some(()));
     Some(server)
 }
 
-fn named_builtin() -> Plugin {
-    Plugin {
-        name: "kv".into(),
-        kind: "secret".into(),
-        command: String::new(),
-        sha256: String::new(),
-        version: String::new(),
-        args: Vec::new(),
-        env: Vec::new(),
-    }
+fn upgrade(api: &Api, mount: &str) {
+    api.write(&format!("sys/mounts/{mount}/tune"), &json!({"options": {"version": "2"}})).ok();
 }
 
 fn put(api: &Api, path: &str, data: &Value, options: &Value) -> Answer {
@@ -232,7 +228,7 @@ fn a_mount_of_version_1_is_upgraded_to_version_2() {
         for key in ["a", "b/c"] {
             api.write(&format!("v1/{key}"), &json!({"x": key})).status(204);
         }
-        api.write("sys/mounts/v1/tune", &json!({"options": {"version": "2"}})).status(204);
+        upgrade(&api, "v1");
         for key in ["a", "b/c"] {
             let read = wait_for("the upgrade is done", || {
                 Some(api.read(&format!("v1/data/{key}"))).filter(|read| read.status == 200)
