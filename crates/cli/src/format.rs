@@ -216,7 +216,7 @@ mod tests {
 
     #[test]
     fn headings_are_as_wide_as_their_table() {
-        assert_eq!(heading("Secret Path", 15), "== Secret Path ==");
+        assert_eq!(heading("Secret Path", 15), "= Secret Path =");
         assert_eq!(heading("Secret Path", 5), "== Secret Path ==");
         let data = Json::record([("bar", Json::from("x"))]);
         assert_eq!(heading_over("Data", &data), "=== Data ===");
