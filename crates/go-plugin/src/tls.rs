@@ -27,6 +27,7 @@ use rustls::{
     ServerConfig, SignatureScheme,
 };
 use time::{Duration, OffsetDateTime};
+use zeroize::Zeroize;
 
 use crate::Error;
 use crate::validity::Validity;
@@ -49,21 +50,26 @@ impl Identity {
     /// A fresh P-521 key and certificate of the shape that go-plugin makes.
     pub fn generate() -> Result<Self, Error> {
         let failed = |why: rcgen::Error| Error::certificate("making a certificate", why);
-        let pair = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P521_SHA512).map_err(failed)?;
+        let mut pair = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P521_SHA512).map_err(failed)?;
         let certificate = params().and_then(|it| it.self_signed(&pair)).map_err(failed)?;
-        let key = PrivateKeyDer::try_from(pair.serialize_der())
-            .map_err(|why| Error::certificate("reading back our own key", why))?;
-        Self::new(vec![certificate.der().clone()], key)
+        let key = PrivateKeyDer::Pkcs8(pair.serialized_der().into());
+        let identity = Self::new(vec![certificate.der().clone()], &key);
+        pair.zeroize();
+        identity
     }
 
-    /// A given certificate (with its chain, if there is one) and its key.
+    /// A given certificate (with its chain, if there is one) and its elliptic-curve key. The key
+    /// is copied into the TLS library; wiping the original is the caller's.
     pub fn new(
         chain: Vec<CertificateDer<'static>>,
-        key: PrivateKeyDer<'static>,
+        key: &PrivateKeyDer<'_>,
     ) -> Result<Self, Error> {
+        let refused =
+            |why: rustls::Error| Error::certificate("using a certificate with its key", why);
+        let key = aws_lc_rs::sign::any_ecdsa_type(key).map_err(refused)?;
         let pem: String = chain.iter().map(|der| pem(der)).collect();
-        let key = CertifiedKey::from_der(chain, key, &provider())
-            .map_err(|why| Error::certificate("using a certificate with its key", why))?;
+        let key = CertifiedKey::new(chain, key);
+        key.keys_match().map_err(refused)?;
         Ok(Self { key: Arc::new(key), pem: pem.into() })
     }
 

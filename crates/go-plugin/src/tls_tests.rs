@@ -14,7 +14,7 @@ const GO_KEY: &str = include_str!("../testdata/go-automtls.key");
 
 fn go_identity() -> Identity {
     let chain = certificates_from_pem(GO_CERTIFICATE).unwrap();
-    Identity::new(chain, PrivateKeyDer::from_pem_slice(GO_KEY.as_bytes()).unwrap()).unwrap()
+    Identity::new(chain, &PrivateKeyDer::from_pem_slice(GO_KEY.as_bytes()).unwrap()).unwrap()
 }
 
 fn pinned(identity: &Identity) -> Vec<CertificateDer<'static>> {
@@ -114,6 +114,13 @@ async fn the_right_certificate_without_its_key_is_refused() {
     let (client, server) = meet(&false_host, &good).await;
     assert!(client.is_err());
     assert!(server.unwrap_err().contains("BadSignature"));
+}
+
+#[test]
+fn a_certificate_and_another_ones_key_are_refused() {
+    let other = pinned(&Identity::generate().unwrap());
+    let key = PrivateKeyDer::from_pem_slice(GO_KEY.as_bytes()).unwrap();
+    assert!(matches!(Identity::new(other, &key), Err(Error::Certificate { .. })));
 }
 
 #[test]

@@ -17,7 +17,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::Observer;
 use super::folder::Folder;
-use super::spawn::kill_group;
+use super::spawn::{Started, kill_group};
 use crate::log::{LONGEST_LINE, LogParser};
 use crate::pidfd::ProcessEnd;
 
@@ -94,10 +94,11 @@ impl Drop for Owned {
 
 /// Takes over a child that was just started.
 pub(super) fn watch(
-    mut child: Child,
+    started: Started,
     folder: Folder,
     observer: Arc<dyn Observer>,
 ) -> io::Result<Handle> {
+    let mut child = started.into_child()?;
     let pid = child.id();
     let stdout = child.stdout.take();
     let stderr = child.stderr.take();

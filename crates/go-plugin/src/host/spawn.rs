@@ -64,11 +64,30 @@ pub(super) struct Order {
     pub limits: Vec<Limit>,
 }
 
-type Job = (Order, oneshot::Sender<io::Result<Child>>);
+type Job = (Order, oneshot::Sender<io::Result<Started>>);
+
+/// A child that is killed and reaped unless somebody takes it over: also when the future that
+/// waits for it is dropped while it lies in the channel.
+pub(super) struct Started(Option<Child>);
+
+impl Started {
+    pub fn into_child(mut self) -> io::Result<Child> {
+        self.0.take().ok_or_else(|| io::Error::other("the child was taken over before"))
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            kill_group(child);
+            let _ = child.wait();
+        }
+    }
+}
 
 /// Starts a child: own process group, killed when we die, no privileges to gain, no descriptors
 /// but stdin (empty), stdout and stderr (pipes), and only the given environment.
-pub(super) async fn spawn(order: Order) -> io::Result<Child> {
+pub(super) async fn spawn(order: Order) -> io::Result<Started> {
     let (answer, answered) = oneshot::channel();
     let gone = || io::Error::other("the thread that starts plugins is gone");
     spawner()?.send((order, answer)).map_err(|_| gone())?;
@@ -84,18 +103,11 @@ fn spawner() -> io::Result<&'static mpsc::Sender<Job>> {
     // Should two threads race here, the loser's sender is dropped, and its thread ends idle.
     std::thread::Builder::new().name("plugin-spawner".into()).spawn(move || {
         for (order, answer) in jobs {
-            if let Err(Ok(child)) = answer.send(start(order)) {
-                // Nobody waits any more: nobody would ever stop it.
-                abandon(child);
-            }
+            // Nobody may be waiting any more; the child then ends with the unsent answer.
+            let _ = answer.send(start(order).map(|child| Started(Some(child))));
         }
     })?;
     Ok(SPAWNER.get_or_init(|| sender))
-}
-
-fn abandon(mut child: Child) {
-    kill_group(&child);
-    let _ = child.wait();
 }
 
 /// Kills a child that was not waited for yet, and all that it started in its group.

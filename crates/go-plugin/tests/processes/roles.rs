@@ -78,7 +78,7 @@ pub fn agreed_tls() -> Result<PeerTls, Error> {
     let key = include_str!("../../testdata/go-automtls.key");
     let chain = certificates_from_pem(certificate)?;
     let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
-    Identity::new(chain.clone(), key)?.with_named_peer(chain, "some-other-name")
+    Identity::new(chain.clone(), &key)?.with_named_peer(chain, "some-other-name")
 }
 
 /// Starts a plugin that would never end by itself below the folder named in the environment, says so, and waits for death.
