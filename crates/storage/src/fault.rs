@@ -132,3 +132,39 @@ impl Physical for FaultInjector {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Memory;
+
+    #[tokio::test]
+    async fn only_the_ordered_fault_happens_and_only_once() {
+        let faults = FaultInjector::new(Arc::new(Memory::new()));
+        faults.fail_nth_write(2);
+        let put = |key: &'static str| faults.apply(Batch::put(key, Vec::new()));
+        put("a").await.expect("the first");
+        assert!(matches!(put("b").await, Err(Error::Io { .. })));
+        put("c").await.expect("the third");
+        assert_eq!(faults.list("", "", None).await.expect("list"), ["a", "c"]);
+        assert_eq!(faults.batches_written(), 2);
+
+        faults.set_full(true);
+        assert!(matches!(put("d").await, Err(Error::Full { .. })));
+        faults.apply(Batch::default()).await.expect("nothing to write, nothing to fail");
+        faults.set_full(false);
+        faults.set_reads_fail(true);
+        assert!(faults.get("a").await.is_err() && faults.list("", "", None).await.is_err());
+        put("d").await.expect("writes go on");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_delay_holds_back_every_operation() {
+        let faults = FaultInjector::new(Arc::new(Memory::new()));
+        faults.set_delay(Duration::from_secs(3));
+        let start = tokio::time::Instant::now();
+        faults.apply(Batch::put("a", Vec::new())).await.expect("put");
+        faults.get("a").await.expect("get");
+        assert_eq!(start.elapsed(), Duration::from_secs(6));
+    }
+}

@@ -17,7 +17,6 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use crate::{Batch, BoxFuture, Error, Physical, Write, validate_key};
@@ -42,8 +41,6 @@ pub struct CacheStats {
 pub struct Cache {
     inner: Arc<dyn Physical>,
     shared: Arc<Shared>,
-    hits: AtomicU64,
-    misses: AtomicU64,
 }
 
 struct Shared {
@@ -57,17 +54,17 @@ impl Cache {
     pub fn new(inner: Arc<dyn Physical>, max_bytes: usize) -> Self {
         let shards = (0..SHARDS).map(|_| Shard::new(max_bytes / SHARDS)).collect();
         let shared = Arc::new(Shared { shards, hasher: RandomState::new() });
-        Self { inner, shared, hits: AtomicU64::new(0), misses: AtomicU64::new(0) }
+        Self { inner, shared }
     }
 
     /// Counters since it was made.
     #[must_use]
     pub fn stats(&self) -> CacheStats {
-        CacheStats {
-            hits: self.hits.load(Ordering::Relaxed),
-            misses: self.misses.load(Ordering::Relaxed),
-            bytes: self.shared.shards.iter().map(|shard| shard.bytes() as u64).sum(),
+        let mut stats = CacheStats::default();
+        for shard in &self.shared.shards {
+            shard.add_to(&mut stats);
         }
+        stats
     }
 
     /// Forgets every value. What is being written stays marked.
@@ -94,20 +91,14 @@ impl Physical for Cache {
         }
         let shard = self.shared.shard(key);
         match shard.find(key) {
-            Found::Value(value) => {
-                self.hits.fetch_add(1, Ordering::Relaxed);
-                Box::pin(std::future::ready(Ok(value)))
-            }
-            Found::Nothing { may_fill_at } => {
-                self.misses.fetch_add(1, Ordering::Relaxed);
-                Box::pin(async move {
-                    let value = self.inner.get(key).await?;
-                    if let Some(generation) = may_fill_at {
-                        shard.fill(key, value.as_deref(), generation);
-                    }
-                    Ok(value)
-                })
-            }
+            Found::Value(value) => Box::pin(std::future::ready(Ok(value))),
+            Found::Nothing { may_fill_at } => Box::pin(async move {
+                let value = self.inner.get(key).await?;
+                if let Some(generation) = may_fill_at {
+                    shard.fill(key, value.as_deref(), generation);
+                }
+                Ok(value)
+            }),
         }
     }
 

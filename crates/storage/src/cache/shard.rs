@@ -3,9 +3,11 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::RwLock;
+
+use super::CacheStats;
 
 /// What a slot costs besides key and value: map entry, queue entry, allocation headers.
 const OVERHEAD: usize = 160;
@@ -54,11 +56,15 @@ struct Slots {
 pub(super) struct Shard {
     slots: RwLock<Slots>,
     max_bytes: usize,
+    /// Counted here and not for the whole cache, where every reader would meet on one number.
+    hits: AtomicU64,
+    misses: AtomicU64,
 }
 
 impl Shard {
     pub(super) fn new(max_bytes: usize) -> Self {
-        Self { slots: RwLock::default(), max_bytes }
+        let (hits, misses) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { slots: RwLock::default(), max_bytes, hits, misses }
     }
 
     /// Whether a value of this length is kept at all.
@@ -66,8 +72,10 @@ impl Shard {
         OVERHEAD + key.len() + len <= self.max_bytes
     }
 
-    pub(super) fn bytes(&self) -> usize {
-        self.slots.read().bytes
+    pub(super) fn add_to(&self, stats: &mut CacheStats) {
+        stats.hits += self.hits.load(Ordering::Relaxed);
+        stats.misses += self.misses.load(Ordering::Relaxed);
+        stats.bytes += self.slots.read().bytes as u64;
     }
 
     pub(super) fn find(&self, key: &str) -> Found {
@@ -78,11 +86,13 @@ impl Shard {
                 if !used.load(Ordering::Relaxed) {
                     used.store(true, Ordering::Relaxed);
                 }
+                self.hits.fetch_add(1, Ordering::Relaxed);
                 return Found::Value(value.clone());
             }
             Some(slot) if slot.pending > 0 => None,
             Some(_) | None => Some(slots.generation),
         };
+        self.misses.fetch_add(1, Ordering::Relaxed);
         Found::Nothing { may_fill_at }
     }
 
