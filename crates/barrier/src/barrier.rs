@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arc_swap::ArcSwapOption;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use boltwork_storage::{Batch, Check, Physical, Write};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
@@ -175,6 +177,26 @@ impl Barrier {
         self.change_keyring(|keyring| Ok(keyring.with_rotation(config))).await.map(drop)
     }
 
+    /// Why the key should be rotated now, if it should: too many encryptions, or too old. For periodic work.
+    ///
+    /// # Errors
+    /// [`Error::Sealed`].
+    pub fn rotation_due(&self) -> Result<Option<&'static str>, Error> {
+        let (config, info) = (self.rotation_config()?, self.key_info()?);
+        if config.disabled {
+            return Ok(None);
+        }
+        let age = OffsetDateTime::parse(&info.installed, &Rfc3339)
+            .map_or(i128::MAX, |since| (OffsetDateTime::now_utc() - since).whole_nanoseconds());
+        Ok(if i128::from(info.encryptions) > i128::from(config.max_operations) {
+            Some("reached max operations")
+        } else if config.interval > 0 && age > i128::from(config.interval) {
+            Some("rotation interval reached")
+        } else {
+            None
+        })
+    }
+
     /// Stores how often the active key was used, so that a restart does not forget it. For periodic work; writes
     /// nothing when nothing was encrypted since.
     ///
@@ -193,7 +215,9 @@ impl Barrier {
             .await;
         // When it could not be stored they may be counted twice later: too early a rotation, never too late.
         outcome?;
-        self.shared.encryptions.fetch_sub(counted, Ordering::Relaxed);
+        // A rotation may have set it back meanwhile.
+        let rest = |now: u64| Some(now.saturating_sub(counted));
+        let _ = self.shared.encryptions.fetch_update(Ordering::Relaxed, Ordering::Relaxed, rest);
         Ok(())
     }
 

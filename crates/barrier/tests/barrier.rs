@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use boltwork_barrier::{Barrier, Error, RotationConfig, paths};
 use boltwork_logical::{Entry, Storage, StorageError};
 use boltwork_storage::{Batch, FaultInjector, Memory, Physical as _};
@@ -178,24 +181,68 @@ async fn entries_of_version_1_are_read() {
     assert_eq!(text(barrier.get("anywhere").await.expect("get")).as_deref(), Some("old"));
 }
 
-/// Encrypts "old" under term 1 with no additional data, with the key out of the stored keyring.
+fn key(bytes: &[u8]) -> LessSafeKey {
+    LessSafeKey::new(UnboundKey::new(&AES_256_GCM, bytes).expect("key"))
+}
+
+fn nonce(bytes: &[u8]) -> Nonce {
+    Nonce::try_assume_unique_for_key(bytes).expect("12 bytes")
+}
+
+fn keyring_aad() -> Aad<&'static [u8]> {
+    Aad::from(paths::KEYRING.as_bytes())
+}
+
+/// The stored keyring in the clear, taken apart by this test's own means.
+async fn stored_keyring(memory: &Memory) -> serde_json::Value {
+    let mut entry = memory.get(paths::KEYRING).await.expect("raw").expect("there");
+    let (header, body) = entry.split_at_mut(17);
+    let json = key(&ROOT).open_in_place(nonce(&header[5..]), keyring_aad(), body).expect("opens");
+    serde_json::from_slice(json).expect("JSON")
+}
+
+/// "old" encrypted under term 1 with no additional data, with the key out of the stored keyring.
 async fn version_1_entry(memory: &Memory) -> Vec<u8> {
-    use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-    use base64::Engine as _;
-    let key = |bytes: &[u8]| LessSafeKey::new(UnboundKey::new(&AES_256_GCM, bytes).expect("key"));
-    let nonce = |bytes: &[u8]| Nonce::try_assume_unique_for_key(bytes).expect("12 bytes");
-    let mut keyring = memory.get(paths::KEYRING).await.expect("raw").expect("there");
-    let (header, body) = keyring.split_at_mut(17);
-    let aad = Aad::from(paths::KEYRING.as_bytes());
-    let json = key(&ROOT).open_in_place(nonce(&header[5..]), aad, body).expect("opens");
-    let json: serde_json::Value = serde_json::from_slice(json).expect("JSON");
-    let value = json["Keys"][0]["Value"].as_str().expect("a key");
-    let term_key = base64::engine::general_purpose::STANDARD.decode(value).expect("base64");
+    let keyring = stored_keyring(memory).await;
+    let value = keyring["Keys"][0]["Value"].as_str().expect("a key");
+    let term_key = STANDARD.decode(value).expect("base64");
     let mut body = b"old".to_vec();
     key(&term_key)
         .seal_in_place_append_tag(nonce(&[1; 12]), Aad::empty(), &mut body)
         .expect("encrypt");
     [&[0, 0, 0, 1, 1][..], &[1; 12], &body].concat()
+}
+
+#[tokio::test]
+async fn a_key_is_due_for_rotation_when_it_is_old_or_worn_and_not_before() {
+    let (memory, barrier) = open().await;
+    let day = RotationConfig { interval: 24 * 3600 * 1_000_000_000, ..RotationConfig::default() };
+    barrier.set_rotation_config(day).await.expect("set");
+    assert_eq!(barrier.rotation_due().expect("open"), None, "it is new");
+
+    let reopened = async |change: &dyn Fn(&mut serde_json::Value)| {
+        let mut keyring = stored_keyring(&memory).await;
+        change(&mut keyring);
+        let mut body = keyring.to_string().into_bytes();
+        key(&ROOT)
+            .seal_in_place_append_tag(nonce(&[2; 12]), keyring_aad(), &mut body)
+            .expect("encrypt");
+        let entry = [&[0, 0, 0, 1, 2][..], &[2; 12], &body].concat();
+        memory.apply(Batch::put(paths::KEYRING, entry)).await.expect("put");
+        let barrier = Barrier::new(memory.clone());
+        barrier.unseal(&ROOT).await.expect("unseal");
+        barrier
+    };
+    let worn = reopened(&|k| k["Keys"][0]["encryptions"] = 4_000_000_000_u64.into()).await;
+    assert_eq!(worn.rotation_due().expect("open"), Some("reached max operations"));
+    let old = reopened(&|k| {
+        k["Keys"][0]["encryptions"] = 0.into();
+        k["Keys"][0]["InstallTime"] = "2020-01-01T01:02:03.000000004+02:00".into();
+    })
+    .await;
+    assert_eq!(old.rotation_due().expect("open"), Some("rotation interval reached"));
+    old.rotate().await.expect("rotate");
+    assert_eq!(old.rotation_due().expect("open"), None);
 }
 
 #[tokio::test]
