@@ -45,6 +45,7 @@ pub const CASES: &[Case] = &[
     case!(a_socket_folder_too_deep_is_refused_before_the_start),
     case!(a_killed_host_leaves_no_process_and_its_folder_is_swept_up),
     case!(a_plugin_of_a_host_that_asks_for_no_signal_ends_with_it_too),
+    case!(many_start_at_once_and_each_has_its_own_folder),
     case!(twenty_starts_and_stops_leave_nothing),
 ];
 
@@ -372,6 +373,16 @@ async fn a_plugin_of_a_host_that_asks_for_no_signal_ends_with_it_too() {
     host.kill().await.unwrap();
     until("the plugin ends with its host", || ended(&pid)).await;
     assert!(place.is_empty(), "a plugin that ends by itself takes its socket along");
+}
+
+async fn many_start_at_once_and_each_has_its_own_folder() {
+    let place = Place::new();
+    let starts = (0..8).map(|_| start(command("good", &place)));
+    let clients = futures_util::future::try_join_all(starts).await.unwrap();
+    assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), clients.len());
+    let stops = clients.iter().map(|client| client.stop());
+    futures_util::future::join_all(stops).await;
+    assert!(place.is_empty());
 }
 
 async fn twenty_starts_and_stops_leave_nothing() {
