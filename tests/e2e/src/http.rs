@@ -142,7 +142,7 @@ impl Api {
         bytes.extend_from_slice(call.body.as_deref().unwrap_or_default());
         // A server may answer and hang up before it has read a body that is too large for it.
         let sent = stream.write_all(&bytes);
-        let answer = receive(stream, format!("{} {}", call.method, call.target));
+        let answer = receive(stream, call);
         match (sent, answer) {
             (_, Ok(answer)) => Ok(answer),
             (Err(error), Err(_)) | (Ok(()), Err(error)) => Err(error),
@@ -150,7 +150,8 @@ impl Api {
     }
 }
 
-fn receive(stream: TcpStream, asked: String) -> io::Result<Answer> {
+fn receive(stream: TcpStream, call: &Call) -> io::Result<Answer> {
+    let asked = format!("{} {}", call.method, call.target);
     let mut reader = BufReader::new(stream);
     let status_line = line(&mut reader)?;
     let status = status_line
@@ -169,13 +170,16 @@ fn receive(stream: TcpStream, asked: String) -> io::Result<Answer> {
         headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
     let mut answer = Answer { asked, status, headers, body: Vec::new() };
+    if call.method == "HEAD" || status == 204 {
+        return Ok(answer);
+    }
     if answer.header("transfer-encoding") == Some("chunked") {
         answer.body = chunks(&mut reader)?;
     } else if let Some(length) = answer.header("content-length") {
         let length = length.parse().map_err(|_| invalid(format!("no length: {length:?}")))?;
         answer.body = vec![0; length];
         reader.read_exact(&mut answer.body)?;
-    } else if status != 204 {
+    } else {
         reader.read_to_end(&mut answer.body)?;
     }
     Ok(answer)
