@@ -1,0 +1,214 @@
+//! What was hashed is what runs.
+//!
+//! The file is opened once. What is read through that descriptor is hashed and, in the same pass,
+//! copied into a sealed memory file; if the hash is the registered one, that copy is executed.
+//! Whoever replaces or rewrites the file between check and start changes nothing. A script cannot
+//! be run from a descriptor, so its copy is a file in the server's private folder.
+//!
+//! Cost: one read of the program and its size in memory for each process. Left out: signatures.
+
+mod elf;
+mod permissions;
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::digest;
+use go_plugin::host::Executable;
+use rustix::fs::{MemfdFlags, SealFlags, StatVfsMountFlags};
+
+pub use permissions::FilePermissions;
+pub(crate) use permissions::check as check_permissions;
+
+use crate::HostError;
+use crate::folder::Folder;
+
+/// Largest program that is taken into memory.
+const LARGEST: u64 = 2 << 30;
+const PIECE: usize = 256 << 10;
+
+/// A checked program, ready to be executed once.
+#[derive(Debug)]
+pub(crate) struct Program {
+    /// What to execute.
+    pub executable: Executable,
+    /// Where a script's copy is; it must live as long as its process.
+    pub copy: Option<Folder>,
+}
+
+/// Opens, checks and copies a program. Blocks: for a thread that may.
+pub(crate) fn verify(path: &Path, sha256: &[u8], private: &Path) -> Result<Program, HostError> {
+    let mut file = File::open(path).map_err(HostError::file("open", path))?;
+    check_file(&file, path)?;
+    let memory = memory_file(path)?;
+    let mut memory = File::from(memory);
+    let found = copy_and_hash(&mut file, &mut memory, path)?;
+    if verify_slices_are_equal(found.as_ref(), sha256).is_err() {
+        return Err(HostError::Checksum {
+            path: path.to_owned(),
+            found: hex::encode(found),
+            registered: hex::encode(sha256),
+        });
+    }
+    let form = elf::inspect(&memory).map_err(|why| HostError::program(path, why))?;
+    match form {
+        elf::Form::Elf => seal(memory, path),
+        elf::Form::Script => script(&memory, path, private),
+    }
+}
+
+/// Regular, executable, not on a file system that forbids execution.
+fn check_file(file: &File, path: &Path) -> Result<(), HostError> {
+    let facts = file.metadata().map_err(HostError::file("stat", path))?;
+    let refused = |why: &str| Err(HostError::program(path, why));
+    if !facts.is_file() {
+        return refused("not a program: it is not a regular file");
+    }
+    if facts.permissions().mode() & 0o111 == 0 {
+        return refused("permission denied: the file is not executable; chmod +x it");
+    }
+    if facts.len() > LARGEST {
+        return refused("not a program: it is larger than 2 GiB");
+    }
+    let mount =
+        rustix::fs::fstatvfs(file).map_err(|why| HostError::file("statfs", path)(why.into()))?;
+    if mount.f_flag.contains(StatVfsMountFlags::NOEXEC) {
+        return refused(
+            "permission denied: its file system is mounted noexec; move plugin_directory or \
+             mount it without noexec",
+        );
+    }
+    Ok(())
+}
+
+/// A memory file that may be executed. Kernels before 6.3 do not know the flag that says so.
+fn memory_file(path: &Path) -> Result<OwnedFd, HostError> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    rustix::fs::memfd_create("plugin", flags | MemfdFlags::EXEC)
+        .or_else(|_| rustix::fs::memfd_create("plugin", flags))
+        .map_err(|why| HostError::file("copying to memory", path)(why.into()))
+}
+
+fn copy_and_hash(from: &mut File, to: &mut File, path: &Path) -> Result<digest::Digest, HostError> {
+    let mut context = digest::Context::new(&digest::SHA256);
+    let mut piece = vec![0; PIECE];
+    let mut total = 0u64;
+    loop {
+        let count = match from.read(&mut piece) {
+            Ok(0) => return Ok(context.finish()),
+            Ok(count) => count,
+            Err(why) if why.kind() == io::ErrorKind::Interrupted => continue,
+            Err(why) => return Err(HostError::file("read", path)(why)),
+        };
+        // The file may grow while it is read.
+        total += count as u64;
+        if total > LARGEST {
+            return Err(HostError::program(path, "not a program: it is larger than 2 GiB"));
+        }
+        context.update(&piece[..count]);
+        to.write_all(&piece[..count]).map_err(HostError::file("copying to memory", path))?;
+    }
+}
+
+fn seal(memory: File, path: &Path) -> Result<Program, HostError> {
+    let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
+    rustix::fs::fcntl_add_seals(&memory, seals)
+        .map_err(|why| HostError::file("sealing the copy of", path)(why.into()))?;
+    let executable = Executable::Descriptor { file: memory.into(), name: name(path) };
+    Ok(Program { executable, copy: None })
+}
+
+fn script(memory: &File, path: &Path, private: &Path) -> Result<Program, HostError> {
+    let failed = || HostError::file("copying the script", path);
+    let folder = Folder::create(private, "s").map_err(failed())?;
+    let copy: PathBuf = folder.path().join(name(path));
+    let mut target =
+        OpenOptions::new().write(true).create_new(true).mode(0o500).open(&copy).map_err(failed())?;
+    let mut from = io::BufReader::new(memory);
+    io::Seek::rewind(&mut from).map_err(failed())?;
+    io::copy(&mut from, &mut target).map_err(failed())?;
+    Ok(Program { executable: Executable::Path(copy), copy: Some(folder) })
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(name: &str, bytes: &[u8], mode: u32) -> (Folder, PathBuf) {
+        let folder = Folder::create(&std::env::temp_dir(), "integrity-").unwrap();
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        (folder, path)
+    }
+
+    fn sha256(bytes: &[u8]) -> Vec<u8> {
+        digest::digest(&digest::SHA256, bytes).as_ref().to_vec()
+    }
+
+    #[test]
+    fn what_was_hashed_is_what_runs_whatever_happens_to_the_file() {
+        let bytes = std::fs::read("/bin/true").unwrap();
+        let (folder, path) = place("true", &bytes, 0o755);
+        let program = verify(&path, &sha256(&bytes), folder.path()).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, "#!/bin/false\n").unwrap();
+        let Executable::Descriptor { file, name } = program.executable else { panic!("no copy") };
+        assert_eq!(name, "true");
+        let mut kept = Vec::new();
+        let mut file = File::from(file);
+        io::Seek::rewind(&mut file).unwrap();
+        file.read_to_end(&mut kept).unwrap();
+        assert!(kept == bytes);
+        assert!(file.write_all(b"x").is_err(), "the copy is sealed");
+        assert!(file.set_len(0).is_err(), "the copy is sealed");
+    }
+
+    #[test]
+    fn a_wrong_checksum_is_refused_with_both() {
+        let (folder, path) = place("x", b"#!/bin/sh\n", 0o755);
+        let error = verify(&path, &[7; 32], folder.path()).unwrap_err().to_string();
+        assert!(error.contains("checksums did not match"), "{error}");
+        assert!(error.contains(&"07".repeat(32)), "{error}");
+        assert!(error.contains(&hex::encode(sha256(b"#!/bin/sh\n"))), "{error}");
+        // A checksum of another length is a wrong one too.
+        assert!(verify(&path, &[], folder.path()).is_err());
+    }
+
+    #[test]
+    fn a_file_that_may_not_be_executed_is_refused() {
+        let (folder, path) = place("x", b"#!/bin/sh\n", 0o644);
+        let error = verify(&path, &sha256(b"#!/bin/sh\n"), folder.path()).unwrap_err();
+        assert!(error.to_string().contains("not executable"), "{error}");
+    }
+
+    #[test]
+    fn a_folder_or_nothing_at_all_is_refused() {
+        let (folder, path) = place("x", b"", 0o755);
+        let error = verify(folder.path(), &[], folder.path()).unwrap_err();
+        assert!(error.to_string().contains("not a regular file"), "{error}");
+        let error = verify(&path.join("y"), &[], folder.path()).unwrap_err();
+        assert!(error.to_string().contains("not a directory"), "{error}");
+    }
+
+    #[test]
+    fn a_scripts_copy_goes_away_with_it() {
+        let text = b"#!/bin/sh\nexit 0\n";
+        let (folder, path) = place("script", text, 0o755);
+        let program = verify(&path, &sha256(text), folder.path()).unwrap();
+        let Executable::Path(copy) = &program.executable else { panic!("no copy") };
+        assert_eq!(std::fs::read(copy).unwrap(), text);
+        assert_ne!(copy, &path);
+        let copy = copy.clone();
+        drop(program);
+        assert!(!copy.exists());
+    }
+}
