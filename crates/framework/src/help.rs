@@ -66,7 +66,7 @@ pub(crate) async fn path<E: Engine>(
 }
 
 fn page(text: &str, document: &Value) -> logical::Reply {
-    let page = json!({ "help": text, "see_also": null, "openapi": document });
+    let page = json!({ "help": text.trim(), "see_also": null, "openapi": document });
     logical::Reply::data(Data::json(&page))
 }
 

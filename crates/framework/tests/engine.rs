@@ -304,7 +304,7 @@ async fn help_tells_of_a_path_its_fields_and_their_types() {
          \n    length (int)\n\n        How many characters a password has.\n\
          \n    name (string)\n\n        Name of the role.\n\
          \n    ttl (duration (sec))\n\n        How long a password is leased.\n\
-         \n## DESCRIPTION\n\nRoles say how passwords are made.\n"
+         \n## DESCRIPTION\n\nRoles say how passwords are made."
     );
     assert_eq!(page["see_also"], Value::Null);
     let operation = &page["openapi"]["paths"]["/roles/{name}"];

@@ -40,5 +40,5 @@ pub mod prelude {
 /// For `boltwork-sdk-test`, which runs the same services without a process of their own.
 #[doc(hidden)]
 pub mod internal {
-    pub use crate::calls::routes;
+    pub use crate::calls::{Plugin, routes};
 }

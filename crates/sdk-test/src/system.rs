@@ -1,0 +1,91 @@
+//! A server that answers what a test wants.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use boltwork_logical::{
+    BoxFuture, Data, Entity, Error, Group, PluginEnvironment, ReplicationState, SystemView,
+    WrapInfo,
+};
+
+/// A server's answers. Change the fields before the mount is made.
+#[derive(Debug, Clone)]
+pub struct FakeSystem {
+    /// Lease TTL when a backend names none.
+    pub default_lease_ttl: Duration,
+    /// Longest lease.
+    pub max_lease_ttl: Duration,
+    /// Whether the mount is being removed.
+    pub tainted: bool,
+    /// Whether backends should not cache.
+    pub caching_disabled: bool,
+    /// Replication role.
+    pub replication: ReplicationState,
+    /// Entities by id.
+    pub entities: BTreeMap<String, Entity>,
+    /// Groups by entity id.
+    pub groups: BTreeMap<String, Vec<Group>>,
+    /// The password that each policy makes.
+    pub passwords: BTreeMap<String, String>,
+    /// The server's version.
+    pub environment: PluginEnvironment,
+    /// Name and id of the cluster.
+    pub cluster: (String, String),
+}
+
+impl Default for FakeSystem {
+    fn default() -> Self {
+        Self {
+            default_lease_ttl: Duration::from_secs(3600),
+            max_lease_ttl: Duration::from_secs(24 * 3600),
+            tainted: false,
+            caching_disabled: false,
+            replication: ReplicationState::SINGLE,
+            entities: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            passwords: BTreeMap::new(),
+            environment: PluginEnvironment { version: "1.2.3".to_owned(), ..Default::default() },
+            cluster: ("test".to_owned(), "cluster-id".to_owned()),
+        }
+    }
+}
+
+fn ready<'a, T: Send + 'a>(value: T) -> BoxFuture<'a, T> {
+    Box::pin(std::future::ready(value))
+}
+
+impl SystemView for FakeSystem {
+    fn default_lease_ttl(&self) -> BoxFuture<'_, Duration> {
+        ready(self.default_lease_ttl)
+    }
+    fn max_lease_ttl(&self) -> BoxFuture<'_, Duration> {
+        ready(self.max_lease_ttl)
+    }
+    fn tainted(&self) -> BoxFuture<'_, bool> {
+        ready(self.tainted)
+    }
+    fn caching_disabled(&self) -> BoxFuture<'_, bool> {
+        ready(self.caching_disabled)
+    }
+    fn replication_state(&self) -> BoxFuture<'_, ReplicationState> {
+        ready(self.replication)
+    }
+    fn entity_info<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<Entity>, Error>> {
+        ready(Ok(self.entities.get(id).cloned()))
+    }
+    fn groups_for_entity<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Vec<Group>, Error>> {
+        ready(Ok(self.groups.get(id).cloned().unwrap_or_default()))
+    }
+    fn plugin_environment(&self) -> BoxFuture<'_, Result<PluginEnvironment, Error>> {
+        ready(Ok(self.environment.clone()))
+    }
+    fn generate_password<'a>(&'a self, policy: &'a str) -> BoxFuture<'a, Result<String, Error>> {
+        let found = self.passwords.get(policy).cloned();
+        ready(found.ok_or_else(|| Error::internal("failed to generate password")))
+    }
+    fn cluster_info(&self) -> BoxFuture<'_, Result<(String, String), Error>> {
+        ready(Ok(self.cluster.clone()))
+    }
+    fn wrap_data(&self, _: Data, ttl: Duration) -> BoxFuture<'_, Result<WrapInfo, Error>> {
+        ready(Ok(WrapInfo { ttl, token: "hvs.wrapped".into(), ..WrapInfo::default() }))
+    }
+}
