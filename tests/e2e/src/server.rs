@@ -73,6 +73,8 @@ pub struct Setup {
     pub environment: Vec<(String, String)>,
     /// Lines added to its configuration.
     pub lines: String,
+    /// `log_level`.
+    pub log_level: &'static str,
 }
 
 impl Default for Setup {
@@ -83,6 +85,7 @@ impl Default for Setup {
             plugins: PluginFolder::Fresh,
             environment: Vec::new(),
             lines: String::new(),
+            log_level: "debug",
         }
     }
 }
@@ -222,8 +225,8 @@ impl Server {
         };
         format!(
             "{storage}\nlistener \"tcp\" {{\n  address = \"127.0.0.1:{port}\"\n  tls_disable = true\n}}\n\
-             api_addr = \"http://127.0.0.1:{port}\"\nlog_level = \"debug\"\n{plugins}\n{own}\n{}\n",
-            self.setup.lines
+             api_addr = \"http://127.0.0.1:{port}\"\nlog_level = \"{}\"\n{plugins}\n{own}\n{}\n",
+            self.setup.log_level, self.setup.lines
         )
     }
 

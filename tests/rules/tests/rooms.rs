@@ -38,7 +38,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("xtask", &[]),
     ("boltwork-rules", &[]),
     ("boltwork-e2e", &[]),
-    ("boltwork-bench", &[]),
+    ("boltwork-bench", &["boltwork-e2e"]),
 ];
 
 /// The room that assembles all others, and the only one that may name a plugin.
