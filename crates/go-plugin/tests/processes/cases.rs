@@ -192,6 +192,7 @@ async fn a_dropped_start_kills_its_process() {
 async fn a_crash_ends_calls_and_is_reported_with_the_last_words() {
     let place = Place::new();
     let client = start(command("good", &place)).await.unwrap();
+    let grandchild = inspect(client.channel(), "fork").await.unwrap();
     let hanging = tokio::spawn({
         let channel = client.channel();
         async move { inspect(channel, "hang").await }
@@ -201,6 +202,7 @@ async fn a_crash_ends_calls_and_is_reported_with_the_last_words() {
     assert_eq!(hanging.await.unwrap().unwrap_err().code(), Code::Unavailable);
     let exit = client.exited().await;
     assert!(exit.stderr.iter().any(|line| line == "panic: as I was told to"), "{exit:?}");
+    until("what it started is dead too", || ended(&grandchild)).await;
     assert!(client.broker().is_closed());
     assert!(place.is_empty());
 }
