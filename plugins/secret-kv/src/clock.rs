@@ -18,7 +18,7 @@ const SECONDS_PER_DAY: i64 = 86_400;
 pub type Clock = fn() -> SystemTime;
 
 /// A point in time: nanoseconds since 1970. Stored as that number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Time(i64);
 

@@ -14,7 +14,11 @@
 //! the order of the writes keeps every crash harmless: what is moved is written to its new place
 //! before the old one is given up, and what is dropped is forgotten before it is removed.
 
-use std::{hash::BuildHasher, ops::RangeInclusive, time::SystemTime};
+use std::{
+    hash::BuildHasher,
+    ops::RangeInclusive,
+    time::{Duration, SystemTime},
+};
 
 use boltwork_sdk::logical::{Entry, Error, SecretText, Storage, StorageError, Transaction};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -176,10 +180,18 @@ impl Store {
         let mut attempt = 1;
         loop {
             match self.try_change(storage, path, &decide).await {
-                Err(Error::Conflict(_)) if attempt < MAX_ATTEMPTS => attempt += 1,
+                Err(Error::Conflict(_)) if attempt < MAX_ATTEMPTS => self.step_back(attempt).await,
                 outcome => return outcome,
             }
+            attempt += 1;
         }
+    }
+
+    /// Lets the other writer finish: two that try again in step might meet for ever.
+    pub async fn step_back(&self, attempt: u32) {
+        let limit = 1 << attempt.min(5);
+        let millis = self.hasher.hash_one((self.now(), attempt)) % limit;
+        tokio::time::sleep(Duration::from_millis(millis)).await;
     }
 
     async fn try_change<T: Send>(

@@ -94,11 +94,10 @@ impl Store {
             let outcome = self.try_change_settings(storage, &key, &change).await;
             self.settings.forget();
             match outcome {
-                Err(Error::Conflict(_)) if attempt < MAX_ATTEMPTS => {
-                    attempt += 1;
-                }
+                Err(Error::Conflict(_)) if attempt < MAX_ATTEMPTS => self.step_back(attempt).await,
                 outcome => return outcome,
             }
+            attempt += 1;
         }
     }
 
