@@ -97,7 +97,7 @@ impl Flag {
                 Err(format!("invalid boolean value {value:?} for -{}: parse error", self.name))
             }
             Kind::Duration if value != "system" && duration::parse(value).is_none() => {
-                bad("not a duration such as \"30s\" or \"5m\"")
+                bad(&format!("time: invalid duration {value:?}"))
             }
             // The value may be secret (a token's metadata, a header): it is not shown.
             Kind::Map if !value.contains('=') => {
@@ -127,6 +127,11 @@ impl Parsed {
     /// Whether the flag stood on the command line.
     pub(crate) fn given(&self, name: &str) -> bool {
         self.given.contains(&name)
+    }
+
+    /// How many flags and arguments the command line had.
+    pub(crate) fn count(&self) -> usize {
+        self.given.len() + self.args.len()
     }
 
     pub(crate) fn text(&self, name: &str) -> &str {

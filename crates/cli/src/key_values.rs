@@ -42,15 +42,15 @@ impl Builder<'_> {
     fn add(&mut self, arg: &str) -> Result<(), String> {
         let Some((key, value)) = arg.split_once('=') else {
             let document = match arg.strip_prefix('@') {
-                _ if arg == "-" => self.from_stdin()?,
-                Some(file) => from_file(file)?,
+                _ if arg == "-" => self.read_stdin()?,
+                Some(file) => read_file(file)?,
                 None => return Err("invalid key/value pair: format must be key=value".into()),
             };
             return self.merge(&document);
         };
         let value = match value.strip_prefix('@') {
-            Some(file) => text(key, from_file(file)?)?,
-            None if value == "-" => text(key, self.from_stdin()?)?,
+            Some(file) => text(key, read_file(file)?)?,
+            None if value == "-" => text(key, self.read_stdin()?)?,
             None if value.starts_with("\\@") => value[1..].to_owned(),
             None => value.to_owned(),
         };
@@ -79,7 +79,7 @@ impl Builder<'_> {
         Ok(())
     }
 
-    fn from_stdin(&mut self) -> Result<Vec<u8>, String> {
+    fn read_stdin(&mut self) -> Result<Vec<u8>, String> {
         let stdin = self.stdin.take().ok_or("stdin already consumed")?;
         let mut out = Vec::new();
         stdin
@@ -90,8 +90,14 @@ impl Builder<'_> {
     }
 }
 
-fn from_file(file: &str) -> Result<Vec<u8>, String> {
-    std::fs::read(file).map_err(|e| format!("error reading file {file}: {e}"))
+fn read_file(file: &str) -> Result<Vec<u8>, String> {
+    std::fs::read(file).map_err(|e| {
+        let why = match e.kind() {
+            std::io::ErrorKind::NotFound => "no such file or directory".to_owned(),
+            _ => e.to_string(),
+        };
+        format!("error reading file: open {file}: {why}")
+    })
 }
 
 fn text(key: &str, bytes: Vec<u8>) -> Result<String, String> {

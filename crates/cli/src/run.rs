@@ -89,10 +89,9 @@ pub fn run(invocation: Invocation<'_>) -> i32 {
             }
         }
     }
-    if let [only] = texts.as_slice() {
-        if matches!(only.as_str(), "-v" | "-version" | "--version") {
-            texts = vec!["version".into()];
-        }
+    if matches!(texts.as_slice(), [only] if matches!(only.as_str(), "-v" | "-version" | "--version"))
+    {
+        texts = vec!["version".into()];
     }
     dispatch(ui, &texts, &environment, version, extra)
 }

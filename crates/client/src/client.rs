@@ -226,7 +226,9 @@ impl Client {
     /// # Errors
     /// See [`Error`].
     pub async fn patch(&self, path: &str, body: &Json) -> Result<Option<Secret>, Error> {
-        self.secret(Call::new(Method::PATCH, path).body(body).merge_patch()).await
+        // Unlike the others: a patch of what is not there has failed.
+        let response = self.send(Call::new(Method::PATCH, path).body(body).merge_patch()).await?;
+        Secret::parse(&response.body)
     }
 
     /// Deletes `path`.

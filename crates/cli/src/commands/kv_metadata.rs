@@ -26,7 +26,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         synopsis: "Retrieves key metadata from the KV store",
         usage: "[options] KEY",
         about: "Shows the metadata of a key and of each of its versions.\n$ kv metadata get -mount=secret foo",
-        output: Output::Field,
+        output: Output::Format,
         flags: &[MOUNT],
         run: get,
     },
@@ -87,9 +87,6 @@ fn get(cx: &mut Context<'_>) -> Outcome {
         .read(&path)
         .map_err(|e| Failure::server(format!("Error reading {path}: {e}")))?
         .ok_or_else(|| Failure::server(format!("No value found at {path}")))?;
-    if !cx.flags.text("field").is_empty() {
-        return cx.field_of(&secret);
-    }
     if secret.wrap_info.is_some() || !cx.is_table() {
         return cx.show(&secret);
     }

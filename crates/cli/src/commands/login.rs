@@ -43,10 +43,9 @@ fn login(cx: &mut Context<'_>) -> Outcome {
         "" => with_slash(&method),
         path => path.to_owned(),
     };
-    if method == "token" {
-        if let Some(first) = cx.flags.args.first_mut().filter(|a| !a.contains('=') && *a != "-") {
-            *first = format!("token={first}");
-        }
+    let bare = cx.flags.args.first_mut().filter(|a| !a.contains('=') && *a != "-");
+    if let Some(token) = bare.filter(|_| method == "token") {
+        *token = format!("token={token}");
     }
     let config = cx.data(0).map_err(|f| {
         Failure::usage(f.text.replace("Failed to parse K=V data", "Error parsing configuration"))

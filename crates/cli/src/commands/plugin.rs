@@ -143,7 +143,7 @@ fn deregister(cx: &mut Context<'_>) -> Outcome {
 }
 
 fn reload(cx: &mut Context<'_>) -> Outcome {
-    let got = cx.flags.args.len();
+    let got = cx.flags.count();
     let plugin = cx.flags.text("plugin").to_owned();
     let mounts = cx.flags.list("mounts");
     if plugin.is_empty() && mounts.is_empty() {

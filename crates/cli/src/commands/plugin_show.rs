@@ -33,8 +33,10 @@ pub(crate) const COMMANDS: &[Command] = &[
 
 fn info(cx: &mut Context<'_>) -> Outcome {
     let (kind, name) = type_and_name(cx, "1 or 2")?;
-    let call = Call::new(Method::GET, &catalog_path(&kind, &name))
-        .query("version", cx.flags.text("version"));
+    let mut call = Call::new(Method::GET, &catalog_path(&kind, &name));
+    if !cx.flags.text("version").is_empty() {
+        call = call.query("version", cx.flags.text("version"));
+    }
     let response = cx.connect()?.send(call);
     let secret = response
         .and_then(|r| Secret::parse(&r.body))
