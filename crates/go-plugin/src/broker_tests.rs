@@ -39,6 +39,16 @@ async fn alive(channel: Channel) -> Result<(), tonic::Status> {
     HealthClient::new(channel).check(request).await.map(drop)
 }
 
+/// Yields to the tasks at work until something is so; panics if that does not happen.
+async fn until(mut so: impl AsyncFnMut() -> bool) {
+    let waiting = async {
+        while !so().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), waiting).await.expect("must come true");
+}
+
 fn announcement(id: u32, address: &str) -> ConnInfo {
     ConnInfo { service_id: id, network: "unix".into(), address: address.into(), knock: None }
 }
@@ -96,9 +106,7 @@ async fn dropping_what_was_accepted_ends_its_connections_and_socket() {
     alive(channel.clone()).await.unwrap();
 
     drop(accepted);
-    while alive(channel.clone()).await.is_ok() {
-        tokio::task::yield_now().await;
-    }
+    until(async || alive(channel.clone()).await.is_err()).await;
     assert!(channel.is_closed());
     assert_eq!(folder.sockets(), 0);
 }
@@ -143,24 +151,20 @@ async fn a_call_in_progress_is_dropped_when_its_caller_or_its_server_goes() {
     let accepted = host.accept(|_| Routes::default().add_service(hangs)).await.unwrap();
     plugin.deliver(sent.recv().await.unwrap());
     let channel = plugin.dial(accepted.id).await.unwrap();
-    let until = async |so: &dyn Fn(usize) -> bool| {
-        while !so(Arc::strong_count(&token)) {
-            tokio::task::yield_now().await;
-        }
-    };
+    let calls = || Arc::strong_count(&token);
 
-    let idle = Arc::strong_count(&token);
+    let idle = calls();
     let call = tokio::spawn(alive(channel.clone()));
-    until(&|count| count > idle).await;
-    let busy = Arc::strong_count(&token);
+    until(async || calls() > idle).await;
+    let busy = calls();
     call.abort();
-    until(&|count| count < busy).await;
+    until(async || calls() < busy).await;
 
     let call = tokio::spawn(alive(channel));
-    until(&|count| count >= busy).await;
+    until(async || calls() >= busy).await;
     drop(accepted);
     assert_eq!(call.await.unwrap().unwrap_err().code(), tonic::Code::Unavailable);
-    until(&|count| count == 1).await;
+    until(async || calls() == 1).await;
 }
 
 #[tokio::test]
@@ -172,9 +176,7 @@ async fn closing_ends_waits_and_everything_accepted() {
     assert!(matches!(dialled, Err(Error::BrokerClosed)));
     assert!(matches!(broker.dial(7).await, Err(Error::BrokerClosed)));
     assert!(matches!(broker.accept(|_| routes()).await, Err(Error::BrokerClosed)));
-    while folder.sockets() > 0 {
-        tokio::task::yield_now().await;
-    }
+    until(async || folder.sockets() == 0).await;
 }
 
 #[tokio::test(start_paused = true)]
