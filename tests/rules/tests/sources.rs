@@ -7,7 +7,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The only files that may allow `unsafe`, each with what demands it.
-const MAY_BE_UNSAFE: &[(&str, &str)] = &[];
+const MAY_BE_UNSAFE: &[(&str, &str)] = &[(
+    "crates/go-plugin/src/host/spawn.rs",
+    "what must happen in the child between fork and exec",
+)];
 
 /// A room, what its sources must not say, and why.
 const MUST_NOT_SAY: &[(&str, &[&str], &str)] = &[
@@ -99,7 +102,7 @@ fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
 fn every_source_opens_with_what_it_is_for() {
     let wrong: Vec<String> = sources()
         .into_iter()
-        .filter(|(_, text)| !text.starts_with("//!"))
+        .filter(|(_, text)| !text.starts_with("//!") && !text.starts_with("#![doc = include_str!("))
         .map(|(name, _)| name)
         .collect();
     assert!(wrong.is_empty(), "these do not open with `//!`:\n{}", wrong.join("\n"));
