@@ -33,7 +33,11 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
         ],
     ),
     ("boltwork-http", &["boltwork-core", "boltwork-logical"]),
-    ("boltwork-sdk-test", &["boltwork-sdk", "boltwork-logical", "boltwork-plugin-host"]),
+    (
+        "boltwork-sdk-test",
+        // Both ends of the wire meet in it, so it knows what lies between them.
+        &["boltwork-sdk", "boltwork-logical", "boltwork-plugin-host", "boltwork-wire", "go-plugin"],
+    ),
     // Tools of ours that are no part of the server.
     ("xtask", &[]),
     ("boltwork-rules", &[]),
