@@ -21,8 +21,9 @@ use crate::{
 
 mod input;
 mod text;
+mod wanted;
 
-use input::Input;
+use input::{Input, Item};
 
 /// Why a field could not be read. Its text is for the caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,8 +130,8 @@ pub(crate) fn fields<F: Fields>(call: &Call, notes: &mut Notes) -> Result<F, Fie
 
 type Body<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
 
-fn from_body<'a>((key, raw): (Cow<'a, str>, &'a RawValue)) -> (Cow<'a, str>, Input<'a>) {
-    (key, Input::Json(raw.get()))
+fn from_body<'a>((key, raw): (Cow<'a, str>, &'a RawValue)) -> Item<'a> {
+    (key, Input::json(raw.get()))
 }
 
 /// The payload's keys with the text of their values. Of a key sent twice the last counts, as in Go.
@@ -143,7 +144,7 @@ fn body(data: &Data) -> Result<Body<'_>, FieldError> {
 
 /// The fields of a request, as one map.
 struct Top<'de> {
-    items: Vec<(Cow<'de, str>, Input<'de>)>,
+    items: Vec<Item<'de>>,
 }
 
 impl<'de> Deserializer<'de> for Top<'de> {
@@ -184,19 +185,19 @@ impl<'de> Deserializer<'de> for Top<'de> {
 }
 
 /// Names and values, one after the other; an error in a value gets the name.
-pub(crate) struct Entries<'de, I: Iterator<Item = (Cow<'de, str>, Input<'de>)>> {
+pub(crate) struct Entries<'de, I: Iterator<Item = Item<'de>>> {
     items: I,
-    value: Option<(Cow<'de, str>, Input<'de>)>,
+    value: Option<Item<'de>>,
 }
 
-impl<'de, I: Iterator<Item = (Cow<'de, str>, Input<'de>)>> Entries<'de, I> {
+impl<'de, I: Iterator<Item = Item<'de>>> Entries<'de, I> {
     /// Over these.
     pub fn new(items: I) -> Self {
         Self { items, value: None }
     }
 }
 
-impl<'de, I: Iterator<Item = (Cow<'de, str>, Input<'de>)>> MapAccess<'de> for Entries<'de, I> {
+impl<'de, I: Iterator<Item = Item<'de>>> MapAccess<'de> for Entries<'de, I> {
     type Error = FieldError;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(

@@ -108,7 +108,9 @@ async fn the_wanted_type_decides_how_a_value_is_read() {
         ("maybe", json!(null), json!(null)),
         ("choice", json!("rsa-only"), json!("rsa-only")),
         ("nested", json!({"port": "5432"}), json!({"port": 5432})),
-        ("nested", json!("{\"port\": 5432}"), json!({"port": 5432})),
+        ("nested", json!("{\"port\": \"5432\"}"), json!({"port": 5432})),
+        ("map", json!("{\"a\": \"\\u0062\"}"), json!({"a": "b"})),
+        ("numbers", json!("[\"1\", 2]"), json!([1, 2])),
         ("kept", json!({"b": 1, "a": {}}), json!({"b": 1, "a": {}})),
         ("kept", json!("{\"a\": [1]}"), json!({"a": [1]})),
     ] {

@@ -56,6 +56,12 @@ impl Serve {
         }
     }
 
+    /// Serves whatever makes backends: for plugins whose mounts are not all of one engine. Set the
+    /// [version](Self::version).
+    pub fn factory(factory: Arc<dyn Factory>) -> Self {
+        Self { factory, version: String::new(), multiplexed: true, log_filter: None }
+    }
+
     /// The version that the plugin reports, with its `v`; instead of the table's.
     pub fn version(mut self, version: impl Into<String>) -> Self {
         self.version = version.into();
