@@ -1,10 +1,48 @@
-//! Catalog, integrity, processes and supervision of external plugins.
-// NOTE (23:21) to the engineer who owns plugin-host: the LEAD wrote `catalog/` (storage format, lookup,
-// registration rules 5.3, version selection, list) and `integrity/` (open once, hash, sealed memfd, permission checks, ELF checks).
-// Use them: Catalog, Builtin, Found, check() -> Checked, catalog.store(checked, kind, reported_version); Binaries::open, locate,
-// check_permissions. They are yours from now on. You write: process, supervisor, pool, remote, callbacks, gate (SetupGate),
-// diagnose, status, and `PluginHost` that ties it together (incl. `retire`). Remove this note and OWNERS.txt then.
-#![allow(dead_code)]
+//! The server's side of plugins: the catalog of what may run, and the running of it.
+//!
+//! [`PluginHost`] implements [`Plugins`], and that is all that the core knows of it. Inside, from the
+//! ground up:
+//!
+//! * `integrity`: what was hashed is what runs. `environment`, `folder`, `log`: what a process gets.
+//! * `process`, `pool`: processes, and which mounts share them.
+//! * `callbacks`, `gate`, `live`: one backend in a process, and what it may ask of the server.
+//! * `starter`, `instance`: bringing it up, noticing its end, bringing it back.
+//! * `catalog`, `preflight`: what is registered, and that it works.
+//! * `diagnose`: the sentences that an operator reads.
+//!
+//! Left out: which plugins are built in (the assembly says so), mount tables, leases, HTTP; protocol
+//! versions 3 and 4, containers, database engines.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod callbacks;
 mod catalog;
+mod config;
+mod diagnose;
+mod environment;
+mod error;
+mod folder;
+mod gate;
+mod host;
+mod instance;
 mod integrity;
+mod live;
+mod log;
+#[cfg(test)]
+#[path = "../tests/memory/mod.rs"]
+mod memory;
+mod pool;
+mod preflight;
+mod process;
+mod rules;
+mod starter;
+mod status;
+
+pub use catalog::Builtin;
+pub use config::{ConfigError, PluginHostConfig};
+pub use error::HostError;
+pub use host::PluginHost;
+pub use integrity::FilePermissions;
+
+#[cfg(doc)]
+use boltwork_logical::Plugins;

@@ -3,6 +3,8 @@
 //! A message with every field set is read into the nouns and written again. What does not come
 //! back is what the nouns deliberately lack, and is named here.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;

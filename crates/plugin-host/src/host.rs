@@ -1,0 +1,205 @@
+//! [`PluginHost`]: everything together, behind the trait that the core knows.
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use boltwork_logical::{
+    BoxFuture, Error, PluginEntry, PluginId, PluginKind, PluginStatus, Plugins, Registration,
+    Running, Setup, Storage, Version,
+};
+use tokio::sync::watch;
+
+use crate::catalog::{self, Builtin, Catalog, Checked, not_found};
+use crate::diagnose::{Doing, tell};
+use crate::folder::RuntimeFolder;
+use crate::gate::SetupGate;
+use crate::instance::{Instance, Remote};
+use crate::pool::Pool;
+use crate::preflight::{self, Found};
+use crate::rules::Rules;
+use crate::starter::Starter;
+use crate::{HostError, PluginHostConfig, status};
+
+/// Keeps the catalog and runs plugins. One for each server.
+pub struct PluginHost {
+    catalog: Arc<Catalog>,
+    starter: Arc<Starter>,
+    instances: Mutex<Vec<Weak<Instance>>>,
+}
+
+impl PluginHost {
+    /// Makes the server's private folder and removes those of servers that were killed. Starts
+    /// nothing.
+    pub fn new(config: PluginHostConfig) -> Result<Self, HostError> {
+        let directory = config
+            .plugin_directory
+            .map(|path| std::path::absolute(&path).map_err(HostError::file("finding", &path)))
+            .transpose()?;
+        let parent = &config.runtime_parent;
+        let folder = RuntimeFolder::create(parent)
+            .map_err(HostError::file("making the folder for plugins in", parent))?;
+        let rules = Rules {
+            directory: directory.clone(),
+            permissions: config.file_permissions,
+            version: config.version,
+            start_timeout: config.start_timeout,
+            multiplexing_opt_out: config.multiplexing_opt_out,
+        };
+        let starter = Starter { rules, pool: Pool::default(), folder, sealed: watch::Sender::new(0) };
+        Ok(Self {
+            catalog: Arc::new(Catalog::new(config.builtins, directory)),
+            starter: Arc::new(starter),
+            instances: Mutex::default(),
+        })
+    }
+
+    fn running(&self) -> Vec<Arc<Instance>> {
+        let instances = self.instances.lock().unwrap_or_else(PoisonError::into_inner);
+        instances.iter().filter_map(Weak::upgrade).collect()
+    }
+
+    async fn try_registration(&self, checked: Checked) -> Result<Vec<String>, Error> {
+        let asked = checked.version.clone();
+        let kind = checked.kind;
+        let mut entry = checked.entry(kind.unwrap_or(PluginKind::Secret), asked.clone());
+        let tried = match kind {
+            Some(_) => preflight::run(&self.starter, &entry).await,
+            None => preflight::find_kind(&self.starter, &mut entry).await,
+        };
+        let Found { version, kind, warnings } =
+            tried.map_err(|error| tell(Doing::Preflight, &entry, &error))?;
+        if let Some(kind) = kind {
+            entry.id.kind = kind;
+        }
+        entry.id.version = settle(&entry.id.name, asked, version)?;
+        self.catalog.put(&entry).await?;
+        Ok(warnings)
+    }
+
+    async fn create_builtin(&self, builtin: &Builtin, mut setup: Setup) -> Result<Running, Error> {
+        let gate = SetupGate::default();
+        setup.storage = gate.guard(setup.storage);
+        let backend = builtin.factory.create(setup).await?;
+        gate.open();
+        let version = builtin.version.clone();
+        Ok(Running { backend, version, sha256: String::new(), builtin: true })
+    }
+
+    async fn create_external(
+        &self,
+        entry: &PluginEntry,
+        mut setup: Setup,
+    ) -> Result<Running, Error> {
+        for (key, value) in [
+            ("plugin_name", entry.id.name.as_str()),
+            ("plugin_type", entry.id.kind.as_str()),
+            ("plugin_version", entry.id.version.as_str()),
+        ] {
+            setup.config.entry(key.to_owned()).or_insert_with(|| value.to_owned());
+        }
+        let begun = self.starter.begin(entry, &setup).await;
+        let live = begun.map_err(|error| tell(Doing::Starting, entry, &error))?;
+        let (starter, catalog) = (self.starter.clone(), self.catalog.clone());
+        let instance = Instance::new(entry, setup, live, starter, catalog);
+        let mut instances = self.instances.lock().unwrap_or_else(PoisonError::into_inner);
+        instances.retain(|instance| instance.strong_count() > 0);
+        instances.push(Arc::downgrade(&instance));
+        Ok(Running {
+            backend: Arc::new(Remote(instance)),
+            version: entry.id.version.clone(),
+            sha256: hex::encode(&entry.sha256),
+            builtin: false,
+        })
+    }
+}
+
+/// The version to store, from the one that was asked for and the one that the plugin reports.
+fn settle(name: &str, asked: String, reported: String) -> Result<String, Error> {
+    if reported.is_empty() {
+        return Ok(asked);
+    }
+    if !asked.is_empty() && asked != reported {
+        return Err(Error::Invalid(format!(
+            "plugin version mismatch: {name} reported version ({reported}) did not match requested \
+             version ({asked})"
+        )));
+    }
+    match Version::parse_strict(&reported) {
+        Ok(version) => Ok(version.to_string()),
+        Err(why) => Err(Error::Internal(format!(
+            "plugin self-reported version {reported:?} is not a valid semantic version: {why}"
+        ))),
+    }
+}
+
+impl Plugins for PluginHost {
+    fn open(&self, storage: Arc<dyn Storage>) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(async move {
+            self.catalog.open(Some(storage));
+            Ok(())
+        })
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {
+            self.catalog.open(None);
+            self.starter.sealed.send_modify(|times| *times = times.wrapping_add(1));
+            let running = self.running();
+            let ends = running.iter().map(|instance| instance.end());
+            futures_util::future::join_all(ends).await;
+            self.starter.pool.stop().await;
+        })
+    }
+
+    fn register(&self, registration: Registration) -> BoxFuture<'_, Result<Vec<String>, Error>> {
+        Box::pin(async move {
+            let checked = catalog::check(registration, &self.starter.rules)?;
+            self.try_registration(checked).await
+        })
+    }
+
+    fn deregister<'a>(&'a self, id: &'a PluginId) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(self.catalog.delete(id))
+    }
+
+    fn get<'a>(&'a self, id: &'a PluginId) -> BoxFuture<'a, Result<Option<PluginEntry>, Error>> {
+        Box::pin(self.catalog.get(id))
+    }
+
+    fn list(&self) -> BoxFuture<'_, Result<Vec<PluginEntry>, Error>> {
+        Box::pin(self.catalog.list())
+    }
+
+    fn select_version<'a>(
+        &'a self,
+        kind: PluginKind,
+        name: &'a str,
+        wanted: &'a str,
+    ) -> BoxFuture<'a, Result<String, Error>> {
+        Box::pin(self.catalog.select_version(kind, name, wanted))
+    }
+
+    fn create<'a>(
+        &'a self,
+        id: &'a PluginId,
+        setup: Setup,
+    ) -> BoxFuture<'a, Result<Running, Error>> {
+        Box::pin(async move {
+            let entry = self.catalog.get(id).await?.ok_or_else(|| not_found(id))?;
+            if !entry.builtin {
+                return self.create_external(&entry, setup).await;
+            }
+            match self.catalog.builtin(id.kind, &id.name) {
+                Some(builtin) => self.create_builtin(builtin, setup).await,
+                None => Err(not_found(id)),
+            }
+        })
+    }
+
+    fn retire<'a>(&'a self, id: &'a PluginId) -> BoxFuture<'a, ()> {
+        Box::pin(async { self.starter.pool.retire(id) })
+    }
+
+    fn status(&self) -> BoxFuture<'_, Vec<PluginStatus>> {
+        Box::pin(async { status::of(&self.running()) })
+    }
+}

@@ -1,0 +1,452 @@
+//! A mount's external backend: calls its process, notices its end, brings it back.
+//!
+//! What happens to a request whose process ended:
+//!
+//! * A process that never got it: sent again to the next process.
+//! * Answered with the words `connection is shut down`: the plugin asks to be restarted and to be
+//!   asked again, whatever the operation (wire spec 7).
+//! * In flight: sent again once, unless it writes. Vault repeats writes too; but the process may
+//!   have stored its data before it died, and only the caller knows whether twice is once too often.
+//!   So a write gets an error that says so.
+//!
+//! A restart that fails is remembered with its reason. Until the pause after it is over, requests
+//! get that reason at once; nobody waits for a plugin that is known not to start.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use boltwork_logical::{
+    Backend, BackendKind, BoxFuture, Error, Existence, Failure, PluginEntry, PluginId, Reply,
+    Request, Setup, SpecialPaths,
+};
+use boltwork_wire::{answer_from_wire, existence_from_wire, initialized_from_wire};
+use boltwork_wire::{pb, request_to_wire};
+use go_plugin::host::Exit;
+use tokio::sync::watch;
+
+use crate::catalog::Catalog;
+use crate::diagnose::{Doing, called, tell};
+use crate::error::{call_error, ended};
+use crate::live::{Live, Lost};
+use crate::starter::Starter;
+
+/// The words with which a plugin asks to be restarted. Peers compare them literally.
+const SHUT_DOWN: &str = "connection is shut down";
+/// What a request to an ended backend hears.
+const ENDED: &str = "plugin is shut down";
+/// Longest pause between attempts to start.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// A process that lived so long died of something new.
+const STABLE: Duration = Duration::from_secs(60);
+
+/// The backend of one mount.
+pub(crate) struct Instance {
+    pub id: PluginId,
+    kind: BackendKind,
+    setup: Setup,
+    starter: Arc<Starter>,
+    catalog: Arc<Catalog>,
+    state: ArcSwap<State>,
+    paths: ArcSwap<SpecialPaths>,
+    /// Held by whoever changes the state; never while a request is passed on.
+    changing: tokio::sync::Mutex<()>,
+    end: watch::Sender<bool>,
+    initialized: AtomicBool,
+    /// Deaths and failed starts since the last stable time.
+    troubles: AtomicU32,
+    pub counts: Counts,
+}
+
+/// What is counted for operators.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    pub requests: AtomicU64,
+    pub failures: AtomicU64,
+    pub restarts: AtomicU64,
+    last_exit: Mutex<String>,
+}
+
+impl Counts {
+    fn note(&self) -> MutexGuard<'_, String> {
+        self.last_exit.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Why it last exited.
+    pub fn last_exit(&self) -> String {
+        self.note().clone()
+    }
+}
+
+/// Where the backend is.
+#[derive(Clone)]
+pub(crate) enum State {
+    /// In a process.
+    Live(Arc<Live>),
+    /// Nowhere: its last start failed.
+    Down { error: Error, until: Instant },
+    /// Cleaned up, for good.
+    Ended,
+}
+
+impl Instance {
+    /// Takes over a backend that was set up.
+    pub fn new(
+        entry: &PluginEntry,
+        setup: Setup,
+        live: Live,
+        starter: Arc<Starter>,
+        catalog: Arc<Catalog>,
+    ) -> Arc<Self> {
+        let live = Arc::new(live);
+        let instance = Arc::new(Self {
+            id: entry.id.clone(),
+            kind: live.facts.kind.unwrap_or(BackendKind::Unknown),
+            setup,
+            starter,
+            catalog,
+            paths: ArcSwap::new(live.facts.paths.clone()),
+            state: ArcSwap::from_pointee(State::Live(live.clone())),
+            changing: tokio::sync::Mutex::default(),
+            end: watch::Sender::new(false),
+            initialized: AtomicBool::new(false),
+            troubles: AtomicU32::new(0),
+            counts: Counts::default(),
+        });
+        Self::watch(&instance, &live);
+        instance
+    }
+
+    /// Where the backend is.
+    pub fn state(&self) -> Arc<State> {
+        self.state.load_full()
+    }
+
+    /// Path of the mount.
+    pub fn mount_point(&self) -> &str {
+        &self.setup.mount_point
+    }
+
+    /// Brings the backend back when its process ends, without waiting for a request to notice.
+    fn watch(this: &Arc<Self>, live: &Arc<Live>) {
+        let exited = live.process().client.exited();
+        let (instance, live) = (Arc::downgrade(this), Arc::downgrade(live));
+        tokio::spawn(async move {
+            let exit = exited.await;
+            if let Some(pause) = Self::mourn(&instance, &live, &exit) {
+                Self::revive(&instance, &live, pause).await;
+            }
+        });
+    }
+
+    /// Writes down how the process ended; the pause before the next start, if there is to be one.
+    fn mourn(instance: &Weak<Self>, live: &Weak<Live>, exit: &Exit) -> Option<Duration> {
+        let (instance, live) = (instance.upgrade()?, live.upgrade()?);
+        live.forget();
+        if !instance.is_current(&live) {
+            return None;
+        }
+        let process = live.process();
+        let text = format!("exited{}", ended(exit.status, &exit.stderr));
+        tracing::error!(
+            plugin = instance.id.name, version = instance.id.version,
+            mount = instance.mount_point(), pid = process.client.pid(), "plugin process {text}"
+        );
+        *instance.counts.note() = text;
+        if process.started.1.elapsed() >= STABLE {
+            instance.troubles.store(0, Ordering::Relaxed);
+        }
+        Some(pause(instance.troubles.fetch_add(1, Ordering::Relaxed)))
+    }
+
+    /// Starts the backend again and again, with growing pauses, until it lives or is not wanted.
+    async fn revive(instance: &Weak<Self>, live: &Weak<Live>, mut pause: Duration) {
+        loop {
+            let Some(mut end) = instance.upgrade().map(|instance| instance.end.subscribe()) else {
+                return;
+            };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                _ = end.wait_for(|ended| *ended) => return,
+            }
+            let Some(instance) = instance.upgrade() else { return };
+            let dead = live.upgrade();
+            match Self::recover(&instance, dead.as_ref()).await {
+                Ok(_) => return,
+                Err(_) => match &*instance.state() {
+                    State::Down { until, .. } => {
+                        pause = until.saturating_duration_since(Instant::now());
+                    }
+                    State::Live(_) | State::Ended => return,
+                },
+            }
+        }
+    }
+
+    fn is_current(&self, live: &Arc<Live>) -> bool {
+        matches!(&**self.state.load(), State::Live(current) if Arc::ptr_eq(current, live))
+    }
+
+    /// The running backend; started if need be and not known to be useless.
+    async fn live(this: &Arc<Self>) -> Result<Arc<Live>, Error> {
+        if let State::Live(live) = &**this.state.load() {
+            return Ok(live.clone());
+        }
+        Self::recover(this, None).await
+    }
+
+    /// A running backend other than `dead`.
+    async fn recover(this: &Arc<Self>, dead: Option<&Arc<Live>>) -> Result<Arc<Live>, Error> {
+        let mut end = this.end.subscribe();
+        let change = async {
+            let _turn = this.changing.lock().await;
+            match &*this.state() {
+                State::Ended => return Err(Error::unavailable(ENDED)),
+                State::Live(live) if !dead.is_some_and(|dead| Arc::ptr_eq(live, dead)) => {
+                    return Ok(live.clone());
+                }
+                State::Down { error, until } if Instant::now() < *until => {
+                    return Err(error.clone());
+                }
+                State::Live(_) | State::Down { .. } => {}
+            }
+            Self::restart(this).await
+        };
+        tokio::select! {
+            biased;
+            _ = end.wait_for(|ended| *ended) => Err(Error::unavailable(ENDED)),
+            changed = change => changed,
+        }
+    }
+
+    /// Replaces the backend by a new one. Under the lock `changing`.
+    async fn restart(this: &Arc<Self>) -> Result<Arc<Live>, Error> {
+        tracing::warn!(
+            plugin = this.id.name, mount = this.mount_point(), "restarting the plugin"
+        );
+        match this.start().await {
+            Ok(live) => {
+                let live = Arc::new(live);
+                this.paths.store(live.facts.paths.clone());
+                let old = this.state.swap(Arc::new(State::Live(live.clone())));
+                this.counts.restarts.fetch_add(1, Ordering::Relaxed);
+                Self::watch(this, &live);
+                if let State::Live(old) = &*old {
+                    // Its process may be alive, with other backends in it.
+                    retire(old.clone());
+                }
+                Ok(live)
+            }
+            Err(error) => {
+                let pause = pause(this.troubles.fetch_add(1, Ordering::Relaxed).max(1));
+                tracing::error!(
+                    plugin = this.id.name, mount = this.mount_point(), %error,
+                    "the plugin cannot be restarted; next attempt in {pause:?}"
+                );
+                let until = Instant::now() + pause;
+                this.state.store(Arc::new(State::Down { error: error.clone(), until }));
+                Err(error)
+            }
+        }
+    }
+
+    async fn start(&self) -> Result<Live, Error> {
+        let entry = self.catalog.external(&self.id).await?;
+        let told = |error| tell(Doing::Starting, &entry, &error);
+        let live = self.starter.begin(&entry, &self.setup).await.map_err(told)?;
+        if !self.initialized.load(Ordering::Relaxed) {
+            return Ok(live);
+        }
+        let initialized = match live.initialize().await {
+            Ok(reply) => initialized_from_wire(reply),
+            Err(lost) => Err(self.lost(&live, lost)),
+        };
+        match initialized {
+            Ok(()) => Ok(live),
+            Err(error) => {
+                live.clean_up().await;
+                live.leave().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// The error of a call that is not made again.
+    fn lost(&self, live: &Live, lost: Lost) -> Error {
+        match lost {
+            Lost::Answered(status) => call_error(&status),
+            Lost::Unsent | Lost::Sent => {
+                let exit = live.process().client.exit();
+                let how = exit.map(|exit| ended(exit.status, &exit.stderr)).unwrap_or_default();
+                Error::Unavailable(format!(
+                    "{ENDED}: plugin {} exited while it answered{how}. It is being restarted; \
+                     whether it did what was asked is not known",
+                    called(&self.id)
+                ))
+            }
+        }
+    }
+
+    /// Makes a call, and once more where that is safe and of use.
+    async fn call<T, C, F>(this: &Arc<Self>, repeatable: bool, call: C) -> Result<T, Error>
+    where
+        T: Repeat,
+        C: Fn(Arc<Live>) -> F,
+        F: Future<Output = Result<T, Lost>>,
+    {
+        this.counts.requests.fetch_add(1, Ordering::Relaxed);
+        let live = Self::live(this).await?;
+        let lost = match call(live.clone()).await {
+            Ok(answer) if !answer.asks_for_restart() => return Ok(answer),
+            Ok(_) => {
+                // No other mount is to join what asks to be restarted.
+                live.process().close();
+                None
+            }
+            Err(lost @ Lost::Answered(_)) => return Err(this.lost(&live, lost)),
+            Err(lost) => Some(lost),
+        };
+        this.counts.failures.fetch_add(1, Ordering::Relaxed);
+        if let Some(lost @ Lost::Sent) = lost
+            && !repeatable
+        {
+            return Err(this.lost(&live, lost));
+        }
+        let next = Self::recover(this, Some(&live)).await?;
+        call(next.clone()).await.map_err(|lost| this.lost(&next, lost))
+    }
+
+    /// Cleans up and ends for good. May be called again.
+    pub async fn end(&self) {
+        self.end.send_replace(true);
+        let _turn = self.changing.lock().await;
+        let old = self.state.swap(Arc::new(State::Ended));
+        if let State::Live(live) = &*old {
+            live.clean_up().await;
+            finish(live.clone(), old.clone()).await;
+        }
+    }
+}
+
+/// How long to wait before the start that follows this many troubles.
+fn pause(troubles: u32) -> Duration {
+    match troubles {
+        0 => Duration::ZERO,
+        n => Duration::from_secs(1 << (n - 1).min(6)).min(LONGEST_PAUSE),
+    }
+}
+
+/// Ends a backend that was replaced; what it is still busy with may end first.
+fn retire(live: Arc<Live>) {
+    tokio::spawn(async move {
+        if !live.process().is_gone() {
+            live.clean_up().await;
+        }
+        live.forget();
+    });
+}
+
+/// Ends a backend and waits for its process, if nobody else is in it. Requests that still hold the
+/// backend let its process live on no longer than themselves.
+async fn finish(live: Arc<Live>, state: Arc<State>) {
+    drop(state);
+    match Arc::try_unwrap(live) {
+        Ok(live) => live.leave().await,
+        Err(shared) => {
+            if shared.process().close_if_alone() {
+                shared.process().client.stop().await;
+            }
+        }
+    }
+}
+
+/// An answer that may ask for a restart instead of being one.
+trait Repeat {
+    fn asks_for_restart(&self) -> bool;
+}
+
+fn says_shut_down(error: Option<&pb::ProtoError>) -> bool {
+    error.is_some_and(|error| error.err_msg == SHUT_DOWN)
+}
+
+impl Repeat for pb::HandleRequestReply {
+    fn asks_for_restart(&self) -> bool {
+        says_shut_down(self.err.as_ref())
+    }
+}
+
+impl Repeat for pb::HandleExistenceCheckReply {
+    fn asks_for_restart(&self) -> bool {
+        says_shut_down(self.err.as_ref())
+    }
+}
+
+/// The backend as the core has it. The core holds nothing else, so when it lets go, all ends.
+pub(crate) struct Remote(pub Arc<Instance>);
+
+impl Drop for Remote {
+    fn drop(&mut self) {
+        // Ended without a cleanup: the process goes with its last member.
+        self.0.end.send_replace(true);
+        self.0.state.store(Arc::new(State::Ended));
+    }
+}
+
+impl Backend for Remote {
+    fn kind(&self) -> BackendKind {
+        self.0.kind
+    }
+
+    fn special_paths(&self) -> Arc<SpecialPaths> {
+        self.0.paths.load_full()
+    }
+
+    fn initialize(&self) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(async {
+            let live = Instance::live(&self.0).await?;
+            let reply = live.initialize().await.map_err(|lost| self.0.lost(&live, lost))?;
+            self.0.initialized.store(true, Ordering::Relaxed);
+            initialized_from_wire(reply)
+        })
+    }
+
+    fn handle(&self, request: Request) -> BoxFuture<'_, Result<Option<Reply>, Failure>> {
+        Box::pin(async move {
+            let repeatable = !request.operation.is_write();
+            let request = &request;
+            let call = |live: Arc<Live>| async move { live.handle(request_to_wire(request)).await };
+            answer_from_wire(Instance::call(&self.0, repeatable, call).await?)
+        })
+    }
+
+    fn exists<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Result<Existence, Error>> {
+        Box::pin(async move {
+            let call = |live: Arc<Live>| async move { live.exists(request_to_wire(request)).await };
+            existence_from_wire(Instance::call(&self.0, true, call).await?)
+        })
+    }
+
+    fn invalidate<'a>(&'a self, key: &'a str) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            if let State::Live(live) = &*self.0.state() {
+                live.invalidate(key).await;
+            }
+        })
+    }
+
+    fn cleanup(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.0.end())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_and_have_an_end() {
+        let seconds: Vec<u64> = [0, 1, 2, 3, 7, 8, u32::MAX].map(|n| pause(n).as_secs()).into();
+        assert_eq!(seconds, [0, 1, 2, 4, 60, 60, 60]);
+    }
+}

@@ -1,0 +1,33 @@
+//! What the operator configured about running plugins.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::HostError;
+use crate::integrity::{FilePermissions, check_permissions};
+
+/// Settings that every start obeys.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    /// Where programs may lie; absolute.
+    pub directory: Option<PathBuf>,
+    /// Owner and mode to insist on, if any.
+    pub permissions: Option<FilePermissions>,
+    /// The server's version, told to plugins.
+    pub version: String,
+    /// Limit for everything up to a plugin's first answers.
+    pub start_timeout: Duration,
+    /// Plugins that are never to share a process.
+    pub multiplexing_opt_out: Vec<String>,
+}
+
+impl Rules {
+    /// Checks owner and mode of the plugin folder and of a program in it (wire spec 5.11).
+    pub fn check_permissions(&self, program: &Path) -> Result<(), HostError> {
+        let Some(wanted) = self.permissions else { return Ok(()) };
+        if let Some(directory) = &self.directory {
+            check_permissions(directory, wanted)?;
+        }
+        check_permissions(program, wanted)
+    }
+}
