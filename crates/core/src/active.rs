@@ -4,11 +4,13 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Weak},
+    time::Duration,
 };
 
 use boltwork_logical::{Backend, Error, Plugins, Setup};
 
 use crate::{
+    audit::Audit,
     backends,
     lifecycle::Core,
     mounts::{Mounts, ServerFacts, Views},
@@ -22,6 +24,8 @@ pub struct Active {
     pub mounts: Arc<Mounts>,
     /// Tokens.
     pub tokens: Arc<TokenStore>,
+    /// Audit devices.
+    pub audit: Arc<Audit>,
     /// Policies.
     pub policies: Arc<Policies>,
     /// The plugin catalog and its processes.
@@ -39,6 +43,8 @@ impl Active {
         plugins: Arc<dyn Plugins>,
         facts: Arc<ServerFacts>,
     ) -> Result<Arc<Self>, Error> {
+        // First of all: nothing may happen unwatched.
+        let audit = Arc::new(Audit::open(Arc::clone(&views)).await?);
         plugins.open(views("core/plugin-catalog/")).await?;
         let policies = Arc::new(Policies::new(views("sys/policy/")));
         policies.seed().await?;
@@ -57,8 +63,9 @@ impl Active {
             tokio::spawn(TokenStore::run_expiry(Arc::downgrade(&tokens))),
             tokio::spawn(recover(Arc::downgrade(&tokens))),
         ];
-        let active = Arc::new(Self { mounts, tokens, policies, plugins, core, tasks });
+        let active = Arc::new(Self { mounts, tokens, audit, policies, plugins, core, tasks });
         let own = active.own_backends()?;
+        active.mounts.belong_to(Arc::downgrade(&active));
         active.mounts.install(&own);
         active.mounts.start_all();
         Ok(active)
@@ -86,12 +93,22 @@ impl Active {
         }
         self.mounts.stop_all().await;
         self.plugins.close().await;
+        self.audit.broker.clear();
     }
 }
 
+/// Reads all tokens; again after a pause if storage failed meanwhile.
 async fn recover(tokens: Weak<TokenStore>) {
-    let Some(tokens) = tokens.upgrade() else { return };
-    if let Err(error) = tokens.recover().await {
-        tracing::error!(%error, "the stored tokens could not be read through after unsealing");
+    loop {
+        let Some(store) = tokens.upgrade() else { return };
+        match store.recover().await {
+            Ok(()) | Err(Error::Sealed) => return,
+            Err(error) => tracing::error!(
+                %error,
+                "the stored tokens could not be read through after unsealing; trying again"
+            ),
+        }
+        drop(store);
+        tokio::time::sleep(Duration::from_secs(10)).await;
     }
 }

@@ -9,6 +9,7 @@
 //! [`Plugins`]: boltwork_logical::Plugins
 
 mod active;
+mod audit;
 mod backends;
 mod lifecycle;
 mod mounts;
@@ -16,6 +17,7 @@ mod pipeline;
 mod policies;
 mod session;
 mod tokens;
+mod wrapping;
 
 pub use lifecycle::{
     Core, CoreConfig, Health, InitRequest, InitResult, LifecycleError, SealStatus, ServerVersion,

@@ -198,10 +198,12 @@ impl Policies {
         Ok(names)
     }
 
-    /// Forgets everything compiled; after a change, before it is acknowledged.
+    /// Forgets everything compiled; after a change, before it is acknowledged. Whoever sees the new
+    /// generation finds nothing of the old one.
     fn forget(&self) {
+        let (mut parsed, mut compiled) = (self.parsed.write(), self.compiled.write());
         self.generation.fetch_add(1, Ordering::AcqRel);
-        self.parsed.write().clear();
-        self.compiled.write().clear();
+        parsed.clear();
+        compiled.clear();
     }
 }

@@ -3,7 +3,7 @@
 
 use std::{any::Any, sync::Arc};
 
-use boltwork_logical::{Connection, Error, SecretText};
+use boltwork_logical::{Error, SecretText};
 use boltwork_policy::Acl;
 
 use crate::tokens::{Digest, TokenEntry};
@@ -18,8 +18,8 @@ pub struct Session {
     pub entry: Arc<TokenEntry>,
     /// What its policies allow.
     pub acl: Arc<Acl>,
-    /// Where the request came from.
-    pub connection: Option<Arc<Connection>>,
+    /// This request spends the token's last use: afterwards it is to be revoked.
+    pub last_use: bool,
 }
 
 impl Session {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use boltwork_barrier::seal::Key;
 use boltwork_logical::{SecretText, Storage};
 
-use super::{Core, LifecycleError};
+use super::{Core, LifecycleError, seal::gone};
 use crate::{
     policies::Policies,
     tokens::{NewToken, TokenStore},
@@ -44,7 +44,15 @@ impl Core {
     /// # Errors
     /// Wrong numbers, an already initialized server, or storage that cannot be written.
     pub async fn initialize(&self, request: InitRequest) -> Result<InitResult, LifecycleError> {
+        let me = self.me.upgrade().ok_or_else(gone)?;
+        // Carried through even if the client goes away, so that the barrier is never left open.
+        let work = tokio::spawn(async move { me.initialize_now(request).await });
+        work.await.unwrap_or_else(|_| Err(gone()))
+    }
+
+    async fn initialize_now(&self, request: InitRequest) -> Result<InitResult, LifecycleError> {
         let _one = self.transition.lock().await;
+        self.end_leaving().await;
         if self.is_initialized().await? {
             return Err(LifecycleError::AlreadyInitialized);
         }

@@ -13,6 +13,7 @@ use std::{
 use arc_swap::ArcSwapOption;
 use boltwork_barrier::{Barrier, KeyInfo, seal::ShamirSeal};
 use boltwork_logical::{Error, Plugins};
+use parking_lot::Mutex;
 
 pub use init::{InitRequest, InitResult};
 pub use status::{Health, SealStatus};
@@ -76,6 +77,9 @@ pub struct Core {
     seal: ShamirSeal,
     plugins: Arc<dyn Plugins>,
     active: ArcSwapOption<Active>,
+    /// What was sealed and is not ended yet. Whoever holds `transition` ends it before anything
+    /// else.
+    leaving: Mutex<Option<Arc<Active>>>,
     /// One init, unseal or seal at a time.
     transition: tokio::sync::Mutex<()>,
     cluster: ArcSwapOption<Cluster>,
@@ -98,6 +102,7 @@ impl Core {
             barrier,
             plugins,
             active: ArcSwapOption::empty(),
+            leaving: Mutex::default(),
             transition: tokio::sync::Mutex::default(),
             cluster: ArcSwapOption::empty(),
         })

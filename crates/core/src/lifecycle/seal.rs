@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use boltwork_barrier::seal::Unsealing;
 use boltwork_logical::Storage;
+use zeroize::Zeroizing;
 
 use super::{Cluster, Core, LifecycleError};
 use crate::{
@@ -20,14 +21,21 @@ impl Core {
     /// # Errors
     /// Shares that do not fit, or stored state that cannot be read: the server stays sealed.
     pub async fn unseal(&self, share: &[u8]) -> Result<(), LifecycleError> {
-        let _one = self.transition.lock().await;
-        if self.active.load().is_some() {
-            return Ok(());
-        }
-        match self.seal.unseal(share).await? {
-            Unsealing::Waiting(_) => Ok(()),
-            Unsealing::Unsealed => self.activate().await,
-        }
+        let me = self.me.upgrade().ok_or_else(gone)?;
+        let share = Zeroizing::new(share.to_vec());
+        // Carried through even if the client goes away: half an unsealing is worse than either.
+        let work = tokio::spawn(async move {
+            let _one = me.transition.lock().await;
+            me.end_leaving().await;
+            if me.active.load().is_some() {
+                return Ok(());
+            }
+            match me.seal.unseal(&share).await? {
+                Unsealing::Waiting(_) => Ok(()),
+                Unsealing::Unsealed => me.activate().await,
+            }
+        });
+        work.await.unwrap_or_else(|_| Err(gone()))
     }
 
     /// Forgets the shares given so far.
@@ -90,28 +98,44 @@ impl Core {
     /// Seals: from this moment every request is told so. What runs is ended in the background; the
     /// next unsealing waits for that.
     pub fn begin_seal(&self) {
-        let Some(active) = self.active.swap(None) else { return };
+        self.leave();
         let Some(me) = self.me.upgrade() else { return };
-        tokio::spawn(async move { me.finish_seal(active).await });
+        tokio::spawn(async move {
+            let _one = me.transition.lock().await;
+            me.end_leaving().await;
+        });
     }
 
     /// Seals and waits until everything that ran has ended: the server stops.
     pub async fn shut_down(&self) {
-        match self.active.swap(None) {
-            Some(active) => self.finish_seal(active).await,
-            // A seal may be on its way: wait for it.
-            None => drop(self.transition.lock().await),
+        self.leave();
+        let _one = self.transition.lock().await;
+        self.end_leaving().await;
+    }
+
+    fn leave(&self) {
+        // Together, so that nobody sees the server sealed with nothing to end.
+        let mut leaving = self.leaving.lock();
+        if let Some(active) = self.active.swap(None) {
+            *leaving = Some(active);
         }
     }
 
-    async fn finish_seal(&self, active: Arc<Active>) {
-        let _one = self.transition.lock().await;
+    /// Ends what was sealed. The caller holds `transition`.
+    pub(super) async fn end_leaving(&self) {
+        let Some(active) = self.leaving.lock().clone() else { return };
         active.close().await;
         if let Err(error) = self.barrier.account_encryptions().await {
             tracing::warn!(%error, "the count of encryptions could not be stored");
         }
         self.seal.reset();
         self.barrier.seal();
+        // Only now: if this was cut short, the next one does it again.
+        *self.leaving.lock() = None;
         tracing::info!("the server is sealed");
     }
+}
+
+pub(super) fn gone() -> LifecycleError {
+    LifecycleError::Internal("the server is stopping".to_owned())
 }

@@ -8,7 +8,8 @@ use boltwork_logical::{Error, PluginId};
 use super::{
     MountConfig, MountEntry, MountFlags, Table,
     mount::Mount,
-    table::{Mounts, OWN, new_entry},
+    start::clean_up,
+    table::{Mounts, OWN, is_own_kind, new_entry},
 };
 use crate::tokens::clear;
 
@@ -34,17 +35,32 @@ pub struct NewMount {
     pub plugin_version: String,
 }
 
+/// Changes a mount's settings.
+pub type ConfigChange = Box<dyn FnOnce(&mut MountConfig) + Send>;
+
 /// Changes to a mount; `None` leaves things as they are.
 #[derive(Default)]
 pub struct Tune {
     /// For humans.
     pub description: Option<String>,
     /// Changes the settings, which it is given.
-    pub config: Option<Box<dyn FnOnce(&mut MountConfig) + Send>>,
+    pub config: Option<ConfigChange>,
     /// Options to set, added to those there are.
     pub options: Option<BTreeMap<String, String>>,
     /// Version of the plugin, for the next start.
     pub plugin_version: Option<String>,
+}
+
+/// A path that is taken while its mount is being made.
+struct Reserved<'a> {
+    mounts: &'a Mounts,
+    point: String,
+}
+
+impl Drop for Reserved<'_> {
+    fn drop(&mut self) {
+        self.mounts.reserved.lock().retain(|point| *point != self.point);
+    }
 }
 
 impl Mounts {
@@ -54,11 +70,14 @@ impl Mounts {
         if new.kind.is_empty() {
             return Err(Error::invalid("backend type must be specified as a string"));
         }
-        if OWN.iter().any(|own| own.kind == new.kind) || new.kind == "identity" {
+        if is_own_kind(&new.kind) || new.kind == "identity" {
             return Err(Error::invalid(format!("mount type of {:?} is not mountable", new.kind)));
         }
-        let _writing = self.writing.lock().await;
-        self.check_free(table, &path)?;
+        // The path is taken while the plugin starts, and nobody else waits for that.
+        let _reserved = {
+            let _writing = self.writing.lock().await;
+            self.reserve(table, &path)?
+        };
         let version = self
             .plugins
             .select_version(table.plugin_kind(), &new.kind, &new.plugin_version)
@@ -72,16 +91,53 @@ impl Mounts {
             ..new_entry(table, &path, &new.kind)
         };
         let mount = Arc::new(self.mount_of(table, entry.clone()));
-        let running = self.bring_up(&mount).await?;
-        if let Err(error) = self.persist(table, &entry.accessor, Some(entry.clone())).await {
-            running.backend.cleanup().await;
-            clear(mount.storage.as_ref(), "").await?;
+        let made = self.make(&mount, entry).await;
+        if made.is_err() {
+            // It may have stored something while it was initialized.
+            if let Err(error) = clear(mount.storage.as_ref(), "").await {
+                tracing::error!(path, %error, "what a failed mount stored could not be removed");
+            }
+        } else {
+            let entry = mount.entry.load();
+            tracing::info!(path, kind = entry.kind, version = entry.plugin_version, "mounted");
+        }
+        made
+    }
+
+    async fn make(&self, mount: &Arc<Mount>, entry: MountEntry) -> Result<(), Error> {
+        let _one = mount.changing.lock().await;
+        let running = self.bring_up(mount, &entry).await?;
+        let writing = self.writing.lock().await;
+        let taken = self.all(mount.table).iter().any(|m| m.entry.load().accessor == entry.accessor);
+        let stored = match (taken, self.is_closed()) {
+            (_, true) => Err(Error::Sealed),
+            (true, _) => Err(Error::internal("two mounts drew the same accessor; try again")),
+            (false, false) => self.persist(mount.table, &entry.accessor.clone(), Some(entry)).await,
+        };
+        if let Err(error) = stored {
+            drop(writing);
+            clean_up(&*running.backend).await;
             return Err(error);
         }
         mount.run(running);
-        self.edit_router(|router| router.add(mount));
-        tracing::info!(path, kind = new.kind, version = entry.plugin_version, "mounted");
+        self.edit_router(|router| router.add(Arc::clone(mount)));
+        drop(writing);
+        // Sealing may have begun after the look above and missed this mount.
+        if self.is_closed()
+            && let Some(live) = mount.live()
+        {
+            mount.fail("the server was sealed");
+            live.retire().await;
+        }
         Ok(())
+    }
+
+    /// Takes a path. The caller holds `writing`.
+    fn reserve(&self, table: Table, path: &str) -> Result<Reserved<'_>, Error> {
+        self.check_free(table, path)?;
+        let point = format!("{}{path}", table.route_prefix());
+        self.reserved.lock().push(point.clone());
+        Ok(Reserved { mounts: self, point })
     }
 
     fn check_free(&self, table: Table, path: &str) -> Result<(), Error> {
@@ -98,7 +154,9 @@ impl Mounts {
             }
         }
         let point = format!("{}{path}", table.route_prefix());
-        match self.router.load().conflict(&point) {
+        let nests = |other: &&String| point.starts_with(*other) || other.starts_with(&point);
+        let taken = self.router.load().conflict(&point);
+        match taken.or_else(|| self.reserved.lock().iter().find(nests).cloned()) {
             None => Ok(()),
             Some(other) => {
                 let shown = other.strip_prefix(table.route_prefix()).unwrap_or(&other);
@@ -107,13 +165,13 @@ impl Mounts {
         }
     }
 
-    /// Removes the mount at a path below the table's prefix, with all that it stored. No error if
-    /// there is none.
+    /// Removes the mount at a path below the table's prefix, with all that it stored and gave out.
+    /// No error if there is none.
     pub async fn disable(&self, table: Table, path: &str) -> Result<(), Error> {
         let path = with_slash(path);
-        let point = format!("{}{path}", table.route_prefix());
-        let _writing = self.writing.lock().await;
-        let Some(mount) = self.at(&point) else { return Ok(()) };
+        let Some(mount) = self.at(&format!("{}{path}", table.route_prefix())) else {
+            return Ok(());
+        };
         if mount.core_own {
             return Err(Error::invalid(match table {
                 Table::Secret => format!("cannot unmount {path:?}"),
@@ -121,12 +179,13 @@ impl Mounts {
             }));
         }
         let _one = mount.changing.lock().await;
-        let mut entry = MountEntry::clone(&mount.entry.load());
-        entry.flags.tainted = true;
-        self.persist(table, &entry.accessor.clone(), Some(entry.clone())).await?;
-        mount.set_entry(entry);
-        if let Some(live) = mount.live() {
-            mount.fail("it is being removed");
+        if !self.is_routed(&mount) {
+            return Ok(());
+        }
+        self.change_entry(&mount, |entry| entry.flags.tainted = true).await?;
+        let live = mount.live();
+        mount.fail("it is being removed");
+        if let Some(live) = live {
             live.retire().await;
         }
         self.finish_removal(&mount).await?;
@@ -134,9 +193,31 @@ impl Mounts {
         Ok(())
     }
 
-    /// Deletes what a tainted mount stored, and its entry. Also after a crash in between.
-    pub(super) async fn finish_removal(&self, mount: &Mount) -> Result<(), Error> {
+    /// Whether nobody removed or moved it while we waited for it.
+    fn is_routed(&self, mount: &Arc<Mount>) -> bool {
+        self.at(&mount.point()).is_some_and(|at| Arc::ptr_eq(&at, mount))
+    }
+
+    /// Stores a changed entry, then takes it into use.
+    async fn change_entry(
+        &self,
+        mount: &Mount,
+        change: impl FnOnce(&mut MountEntry),
+    ) -> Result<(), Error> {
+        let _writing = self.writing.lock().await;
+        let mut entry = MountEntry::clone(&mount.entry.load());
+        change(&mut entry);
+        self.persist(mount.table, &entry.accessor.clone(), Some(entry.clone())).await?;
+        mount.set_entry(entry);
+        Ok(())
+    }
+
+    /// Deletes what a tainted mount stored and gave out, and its entry. Also after a crash in
+    /// between.
+    pub(super) async fn finish_removal(&self, mount: &Arc<Mount>) -> Result<(), Error> {
+        self.revoke_given_out(mount, &mount.point()).await?;
         clear(mount.storage.as_ref(), "").await?;
+        let _writing = self.writing.lock().await;
         let accessor = mount.entry.load().accessor.clone();
         self.persist(mount.table, &accessor, None).await?;
         self.edit_router(|router| {
@@ -145,19 +226,35 @@ impl Mounts {
         Ok(())
     }
 
-    /// Moves a mount; its storage, accessor and backend stay.
+    /// The tokens of an auth method end with it.
+    async fn revoke_given_out(&self, mount: &Mount, point: &str) -> Result<(), Error> {
+        if mount.table != Table::Auth {
+            return Ok(());
+        }
+        let server = self.server.get().and_then(std::sync::Weak::upgrade).ok_or(Error::Sealed)?;
+        server.tokens.revoke_made_at(point).await
+    }
+
+    /// Moves a mount; its storage, accessor and backend stay. Tokens that an auth method gave under
+    /// its old path end.
     pub async fn remount(&self, table: Table, from: &str, to: &str) -> Result<(), Error> {
         let (from, to) = (with_slash(from), checked_path(to)?);
-        let _writing = self.writing.lock().await;
         let old_point = format!("{}{from}", table.route_prefix());
-        let mount = self
-            .at(&old_point)
-            .ok_or_else(|| Error::invalid(format!("no matching mount at {old_point:?}")))?;
+        let missing = || Error::invalid(format!("no matching mount at {old_point:?}"));
+        let mount = self.at(&old_point).ok_or_else(missing)?;
         if mount.core_own {
             return Err(Error::invalid(format!("cannot remount {from:?}")));
         }
-        self.check_free(table, &to)?;
         let _one = mount.changing.lock().await;
+        if !self.is_routed(&mount) || mount.point() != old_point {
+            return Err(missing());
+        }
+        if mount.entry.load().flags.tainted {
+            return Err(Error::invalid(format!("{old_point:?} is being removed")));
+        }
+        self.revoke_given_out(&mount, &old_point).await?;
+        let _writing = self.writing.lock().await;
+        self.check_free(table, &to)?;
         let mut entry = MountEntry::clone(&mount.entry.load());
         entry.path = to;
         self.persist(table, &entry.accessor.clone(), Some(entry.clone())).await?;
@@ -169,14 +266,16 @@ impl Mounts {
         Ok(())
     }
 
-    /// Changes a mount's settings.
-    pub async fn tune(&self, table: Table, path: &str, tune: Tune) -> Result<(), Error> {
+    /// Changes a mount's settings. New options give it a new backend: if that cannot be brought up
+    /// nothing is changed, unless there was none to lose. Returns warnings.
+    pub async fn tune(&self, table: Table, path: &str, tune: Tune) -> Result<Vec<String>, Error> {
         let point = format!("{}{}", table.route_prefix(), with_slash(path));
-        let _writing = self.writing.lock().await;
-        let mount = self
-            .at(&point)
-            .ok_or_else(|| Error::invalid(format!("no mount entry found for path {point:?}")))?;
+        let missing = || Error::invalid(format!("no mount entry found for path {point:?}"));
+        let mount = self.at(&point).ok_or_else(missing)?;
         let _one = mount.changing.lock().await;
+        if !self.is_routed(&mount) || mount.entry.load().flags.tainted {
+            return Err(missing());
+        }
         let mut entry = MountEntry::clone(&mount.entry.load());
         if let Some(version) = tune.plugin_version {
             entry.plugin_version = self.tuned_version(&mount, &version).await?;
@@ -188,16 +287,25 @@ impl Mounts {
             change(&mut entry.config);
         }
         check_ttls(&entry.config)?;
-        let options_changed = tune.options.is_some();
+        let options_changed = tune.options.is_some() && !mount.core_own;
         if let Some(options) = tune.options {
             entry.options.get_or_insert_default().extend(options);
         }
-        self.persist(table, &entry.accessor.clone(), Some(entry.clone())).await?;
-        mount.set_entry(entry);
-        if options_changed {
-            self.replace_backend(&mount).await?;
+        let store = self.change_entry(&mount, |stored| *stored = entry.clone());
+        if !options_changed {
+            return store.await.map(|()| Vec::new());
         }
-        Ok(())
+        match self.replace_backend(&mount, &entry, store).await {
+            Ok(()) => Ok(Vec::new()),
+            Err(error) if mount.live().is_none() && mount.entry.load().as_ref() != &entry => {
+                self.change_entry(&mount, |stored| *stored = entry.clone()).await?;
+                mount.fail(&error.to_string());
+                Ok(vec![format!(
+                    "the options were stored, but the mount is still unavailable: {error}"
+                )])
+            }
+            Err(error) => Err(error),
+        }
     }
 
     async fn tuned_version(&self, mount: &Mount, version: &str) -> Result<String, Error> {

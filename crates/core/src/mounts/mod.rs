@@ -15,7 +15,7 @@ mod system_view;
 mod table;
 
 pub use change::{NewMount, Tune};
-pub use entry::{MountConfig, MountEntry, MountFlags, Table};
+pub use entry::{MountConfig, MountEntry, MountFlags, StoredTable, Table};
 pub use mount::{Inside, Mount};
 pub use system_view::{ServerFacts, effective_ttls};
 pub use table::{Mounts, Views, is_own_kind};

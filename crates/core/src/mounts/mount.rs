@@ -5,18 +5,22 @@
 //! cleaned up only when nobody is inside.
 
 use std::{
+    panic::AssertUnwindSafe,
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use arc_swap::ArcSwap;
-use boltwork_logical::{Backend, Error, MountFacts, Running, SpecialPaths, Storage};
+use boltwork_logical::{
+    Backend, Error, Existence, MountFacts, Request, Running, SpecialPaths, Storage,
+};
+use futures_util::FutureExt;
 use tokio::sync::{Notify, watch};
 
-use super::{MountEntry, Table};
+use super::{MountEntry, Table, start::clean_up};
 
 /// Longest wait for requests to leave a backend that is going away.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -33,7 +37,6 @@ pub struct Mount {
     pub(super) condition: ArcSwap<Condition>,
     /// One change of the backend at a time.
     pub(super) changing: tokio::sync::Mutex<()>,
-    pub(super) failures: AtomicU64,
 }
 
 /// How a mount's backend is.
@@ -50,7 +53,7 @@ pub enum Condition {
 pub struct Live {
     pub running: Running,
     inside: AtomicUsize,
-    leaving: AtomicUsize,
+    leaving: AtomicBool,
     left: Notify,
 }
 
@@ -62,7 +65,7 @@ impl Live {
         Arc::new(Self {
             running,
             inside: AtomicUsize::new(0),
-            leaving: AtomicUsize::new(0),
+            leaving: AtomicBool::new(false),
             left: Notify::new(),
         })
     }
@@ -71,15 +74,23 @@ impl Live {
     fn enter(self: &Arc<Self>) -> Option<Inside> {
         self.inside.fetch_add(1, Ordering::SeqCst);
         let inside = Inside(Arc::clone(self));
-        (self.leaving.load(Ordering::SeqCst) == 0).then_some(inside)
+        (!self.leaving.load(Ordering::SeqCst)).then_some(inside)
     }
 
     /// Lets no request in any more, waits for those inside (bounded), then cleans up.
     pub async fn retire(&self) {
-        self.leaving.store(1, Ordering::SeqCst);
+        self.drain().await;
+        clean_up(&*self.running.backend).await;
+    }
+
+    /// Lets no request in any more, and waits for those inside (bounded).
+    pub async fn drain(&self) {
+        self.leaving.store(true, Ordering::SeqCst);
         let empty = async {
             loop {
-                let left = self.left.notified();
+                let mut left = std::pin::pin!(self.left.notified());
+                // From here on a leave is noticed, also one between the next two lines.
+                left.as_mut().enable();
                 if self.inside.load(Ordering::SeqCst) == 0 {
                     return;
                 }
@@ -87,16 +98,15 @@ impl Live {
             }
         };
         if tokio::time::timeout(DRAIN, empty).await.is_err() {
-            tracing::warn!("requests are still inside a backend that is being removed");
+            tracing::warn!("requests are still inside a backend that is being replaced or removed");
         }
-        self.running.backend.cleanup().await;
     }
 }
 
 impl Drop for Inside {
     fn drop(&mut self) {
         if self.0.inside.fetch_sub(1, Ordering::SeqCst) == 1
-            && self.0.leaving.load(Ordering::SeqCst) == 1
+            && self.0.leaving.load(Ordering::SeqCst)
         {
             self.0.left.notify_waiters();
         }
@@ -104,6 +114,21 @@ impl Drop for Inside {
 }
 
 impl Inside {
+    /// Another place, for work that goes on by itself.
+    pub fn again(&self) -> Self {
+        self.0.inside.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(&self.0))
+    }
+
+    /// Whether what a write is about exists. A panic of the backend is its own.
+    pub async fn exists(&self, request: &Request) -> Result<Existence, Error> {
+        let work = AssertUnwindSafe(self.backend().exists(request)).catch_unwind();
+        work.await.unwrap_or_else(|_| {
+            tracing::error!(request = %request.id, "a backend panicked in an existence check");
+            Err(Error::internal("internal error: the backend failed in its existence check"))
+        })
+    }
+
     /// The backend.
     pub fn backend(&self) -> &dyn Backend {
         self.0.running.backend.as_ref()
@@ -133,7 +158,6 @@ impl Mount {
                 "it has not been started".into(),
             )),
             changing: tokio::sync::Mutex::default(),
-            failures: AtomicU64::new(0),
         }
     }
 
@@ -162,7 +186,8 @@ impl Mount {
             match &mut starting {
                 // An error means that the sender is gone: the start is over.
                 Some(over) => while over.changed().await.is_ok() {},
-                // Going away: whatever replaces it is stored in a moment.
+                // Its condition was read before it was replaced, and it is left only afterwards: the
+                // next look sees the new one.
                 None => tokio::task::yield_now().await,
             }
         }

@@ -2,18 +2,22 @@
 //! when a mount is made.
 //!
 //! Unsealing never waits for a plugin process: a request to a mount that is starting waits for that
-//! mount only, and a mount that cannot be started says why.
+//! mount only, and a mount that cannot be started says why. Whatever comes up after the server was
+//! sealed is ended at once.
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Weak},
+    panic::AssertUnwindSafe,
+    sync::{Arc, Weak, atomic::Ordering},
+    time::Duration,
 };
 
-use boltwork_logical::{BackendKind, Error, PluginId, Running, Setup};
+use boltwork_logical::{Backend, BackendKind, Error, PluginId, Running, Setup};
+use futures_util::FutureExt;
 use tokio::sync::{Semaphore, watch};
 
 use super::{
-    Table,
+    MountEntry, Table,
     mount::{Condition, Live, Mount},
     system_view::MountSystemView,
     table::Mounts,
@@ -21,6 +25,12 @@ use super::{
 
 /// Backends brought up at the same time after unsealing.
 const PARALLEL: usize = 16;
+
+/// Longest initialization of a backend.
+const INITIALIZE: Duration = Duration::from_secs(60);
+
+/// Longest wait for a backend to clean up.
+const CLEAN_UP: Duration = Duration::from_secs(15);
 
 impl Mount {
     /// Puts a running backend in place.
@@ -32,6 +42,14 @@ impl Mount {
     pub(super) fn fail(&self, reason: &str) {
         self.condition.store(Arc::new(Condition::Unavailable(reason.into())));
     }
+
+    /// Lets requests wait until the returned sender is dropped. By then the condition must be
+    /// another.
+    pub(super) fn hold(&self) -> watch::Sender<()> {
+        let (starting, over) = watch::channel(());
+        self.condition.store(Arc::new(Condition::Starting(over)));
+        starting
+    }
 }
 
 impl Mounts {
@@ -39,30 +57,38 @@ impl Mounts {
     pub fn start_all(self: &Arc<Self>) {
         let bound = Arc::new(Semaphore::new(PARALLEL));
         for mount in self.router.load().all().filter(|m| !m.core_own) {
-            let (starting, over) = watch::channel(());
-            mount.condition.store(Arc::new(Condition::Starting(over)));
+            let starting = mount.hold();
             let (mounts, mount, bound) =
                 (Arc::downgrade(self), Arc::clone(mount), Arc::clone(&bound));
             tokio::spawn(async move {
                 let _place = bound.acquire_owned().await;
-                start_one(&mounts, &mount).await;
+                // A panic of a built-in must not leave the mount starting for ever.
+                let start = AssertUnwindSafe(start_one(&mounts, &mount)).catch_unwind();
+                if start.await.is_err() {
+                    mount.fail("its backend panicked while it was being started");
+                }
                 drop(starting);
             });
         }
     }
 
-    /// What the backend of a mount is given.
-    pub fn setup_of(&self, mount: &Arc<Mount>) -> (PluginId, Setup) {
-        let entry = mount.entry.load();
+    /// Whether the server is being sealed: nothing may be brought up any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
+    }
+
+    /// What the backend of a mount with this entry is given.
+    pub(super) fn setup_with(&self, mount: &Arc<Mount>, entry: &MountEntry) -> (PluginId, Setup) {
         let kind = mount.table.plugin_kind();
         let mut config: BTreeMap<_, _> = entry.options.clone().unwrap_or_default();
         config.insert("plugin_name".into(), entry.kind.clone());
         config.insert("plugin_type".into(), kind.to_string());
         config.insert("plugin_version".into(), entry.plugin_version.clone());
         let id = PluginId { kind, name: entry.kind.clone(), version: entry.plugin_version.clone() };
+        let system = MountSystemView::new(Arc::clone(&self.facts), mount, Arc::clone(&self.server));
         let setup = Setup {
             storage: Arc::clone(&mount.storage),
-            system: Arc::new(MountSystemView::new(Arc::clone(&self.facts), mount)),
+            system: Arc::new(system),
             config,
             backend_uuid: entry.backend_aware_uuid.clone(),
             mount_point: mount.point(),
@@ -70,16 +96,35 @@ impl Mounts {
         (id, setup)
     }
 
+    /// What the backend of a mount is given.
+    pub fn setup_of(&self, mount: &Arc<Mount>) -> (PluginId, Setup) {
+        self.setup_with(mount, &mount.entry.load())
+    }
+
     /// Creates a mount's backend and checks that it is of the right kind; cleaned up if not.
-    pub(super) async fn create_backend(&self, mount: &Arc<Mount>) -> Result<Running, Error> {
-        let (id, setup) = self.setup_of(mount);
-        let running = self.plugins.create(&id, setup).await?;
+    pub(super) async fn create_backend(
+        &self,
+        mount: &Arc<Mount>,
+        entry: &MountEntry,
+    ) -> Result<Running, Error> {
+        if self.is_closed() {
+            return Err(Error::Sealed);
+        }
+        let (id, setup) = self.setup_with(mount, entry);
+        let running = AssertUnwindSafe(self.plugins.create(&id, setup))
+            .catch_unwind()
+            .await
+            .map_err(|_| Error::internal("the backend panicked while it was being created"))??;
+        if self.is_closed() {
+            clean_up(&*running.backend).await;
+            return Err(Error::Sealed);
+        }
         let wanted = match mount.table {
             Table::Secret => BackendKind::Secret,
             Table::Auth => BackendKind::Auth,
         };
         if running.backend.kind() != wanted {
-            running.backend.cleanup().await;
+            clean_up(&*running.backend).await;
             return Err(match mount.table {
                 Table::Secret => Error::invalid(format!("unknown backend type: {:?}", id.name)),
                 Table::Auth => Error::invalid(format!(
@@ -91,28 +136,63 @@ impl Mounts {
         Ok(running)
     }
 
-    /// Creates and initializes; what was created is cleaned up if either fails.
-    pub(super) async fn bring_up(&self, mount: &Arc<Mount>) -> Result<Running, Error> {
-        let running = self.create_backend(mount).await?;
-        if let Err(error) = running.backend.initialize().await {
-            running.backend.cleanup().await;
-            return Err(error);
+    /// Creates and initializes; what was created is cleaned up if either fails, or if the server
+    /// was sealed meanwhile.
+    pub(super) async fn bring_up(
+        &self,
+        mount: &Arc<Mount>,
+        entry: &MountEntry,
+    ) -> Result<Running, Error> {
+        let running = self.create_backend(mount, entry).await?;
+        match initialize(&*running.backend).await {
+            Ok(()) if !self.is_closed() => Ok(running),
+            outcome => {
+                clean_up(&*running.backend).await;
+                Err(outcome.err().unwrap_or(Error::Sealed))
+            }
         }
-        Ok(running)
+    }
+}
+
+/// Initializes a backend, for so long and no longer.
+pub(super) async fn initialize(backend: &dyn Backend) -> Result<(), Error> {
+    let work = AssertUnwindSafe(backend.initialize()).catch_unwind();
+    match tokio::time::timeout(INITIALIZE, work).await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(_)) => Err(Error::internal("the backend panicked while it was being initialized")),
+        Err(_) => Err(Error::unavailable(format!(
+            "the backend was not initialized within {} seconds",
+            INITIALIZE.as_secs()
+        ))),
+    }
+}
+
+/// Lets a backend clean up, for so long and no longer.
+pub(super) async fn clean_up(backend: &dyn Backend) {
+    let work = AssertUnwindSafe(backend.cleanup()).catch_unwind();
+    match tokio::time::timeout(CLEAN_UP, work).await {
+        Ok(Ok(())) => {}
+        Ok(Err(_)) => tracing::error!("a backend panicked while it cleaned up"),
+        Err(_) => tracing::warn!("a backend did not finish cleaning up in time"),
     }
 }
 
 async fn start_one(mounts: &Weak<Mounts>, mount: &Arc<Mount>) {
-    let Some(mounts) = mounts.upgrade() else { return mount.fail("the server was sealed") };
+    const SEALED: &str = "the server was sealed";
+    let Some(mounts) = mounts.upgrade() else { return mount.fail(SEALED) };
     let _one = mount.changing.lock().await;
-    if mount.entry.load().flags.tainted {
+    if mounts.is_closed() {
+        return mount.fail(SEALED);
+    }
+    let entry = mount.entry.load_full();
+    if entry.flags.tainted {
         mount.fail("it is being removed");
         if let Err(error) = mounts.finish_removal(mount).await {
             tracing::error!(mount = mount.point(), %error, "an interrupted removal could not be finished");
         }
         return;
     }
-    match mounts.bring_up(mount).await {
+    match mounts.bring_up(mount, &entry).await {
         Ok(running) => mount.run(running),
         Err(error) => {
             tracing::error!(

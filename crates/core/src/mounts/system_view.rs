@@ -1,13 +1,14 @@
 //! The server as one mount's backend sees it.
 
 use std::{
-    sync::{Arc, Weak},
+    sync::{Arc, OnceLock, Weak},
     time::Duration,
 };
 
-use boltwork_logical::{BoxFuture, Data, Error, PluginEnvironment, SystemView, WrapInfo};
+use boltwork_logical::{BoxFuture, Data, Error, PluginEnvironment, Reply, SystemView, WrapInfo};
 
 use super::Mount;
+use crate::{active::Active, wrapping::ToWrap};
 
 /// Facts about the server that every mount may ask for.
 #[derive(Clone, Debug, Default)]
@@ -30,11 +31,20 @@ pub struct ServerFacts {
 pub struct MountSystemView {
     facts: Arc<ServerFacts>,
     mount: Weak<Mount>,
+    server: Arc<OnceLock<Weak<Active>>>,
 }
 
 impl MountSystemView {
-    pub fn new(facts: Arc<ServerFacts>, mount: &Arc<Mount>) -> Self {
-        Self { facts, mount: Arc::downgrade(mount) }
+    pub fn new(
+        facts: Arc<ServerFacts>,
+        mount: &Arc<Mount>,
+        server: Arc<OnceLock<Weak<Active>>>,
+    ) -> Self {
+        Self { facts, mount: Arc::downgrade(mount), server }
+    }
+
+    fn server(&self) -> Result<Arc<Active>, Error> {
+        self.server.get().and_then(Weak::upgrade).ok_or(Error::Sealed)
     }
 }
 
@@ -98,9 +108,13 @@ impl SystemView for MountSystemView {
         Box::pin(async { Ok((self.facts.cluster_name.clone(), self.facts.cluster_id.clone())) })
     }
 
-    fn wrap_data(&self, _: Data, _: Duration) -> BoxFuture<'_, Result<WrapInfo, Error>> {
-        Box::pin(async {
-            Err(Error::Invalid("this server does not offer response wrapping to backends".into()))
+    fn wrap_data(&self, data: Data, ttl: Duration) -> BoxFuture<'_, Result<WrapInfo, Error>> {
+        Box::pin(async move {
+            if ttl.is_zero() {
+                return Err(Error::invalid("a wrapping token needs a TTL"));
+            }
+            let to_wrap = ToWrap { ttl, creation_path: "sys/wrapping/wrap", ..ToWrap::default() };
+            self.server()?.wrap(&to_wrap, &Reply::data(data)).await
         })
     }
 }

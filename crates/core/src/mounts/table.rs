@@ -1,13 +1,18 @@
 //! All mounts of an unsealed server: loading the tables, writing them, finding mounts.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock, Weak, atomic::AtomicBool},
+};
 
 use arc_swap::ArcSwap;
 use boltwork_logical::{Backend, Entry, Error, Plugins, Storage};
+use parking_lot::Mutex;
 
 use super::{
     MountEntry, Table, entry::StoredTable, mount::Mount, router::Router, system_view::ServerFacts,
 };
+use crate::active::Active;
 
 /// Gives a view of the barrier below a prefix.
 pub type Views = Arc<dyn Fn(&str) -> Arc<dyn Storage> + Send + Sync>;
@@ -20,8 +25,15 @@ pub struct Mounts {
     pub(super) views: Views,
     pub(super) plugins: Arc<dyn Plugins>,
     pub(super) facts: Arc<ServerFacts>,
-    /// One change of a table at a time.
+    /// One change of a table at a time; held while it is stored, never while a backend starts or
+    /// stops. Taken after a mount's own `changing`, never before.
     pub(super) writing: tokio::sync::Mutex<()>,
+    /// Full paths of mounts that are being made.
+    pub(super) reserved: Mutex<Vec<String>>,
+    /// The server is being sealed.
+    pub(super) closed: AtomicBool,
+    /// The unsealed server, once it is whole.
+    pub(super) server: Arc<OnceLock<Weak<Active>>>,
 }
 
 /// A mount of the core's own, with its backend.
@@ -77,6 +89,9 @@ impl Mounts {
             plugins,
             facts,
             writing: tokio::sync::Mutex::default(),
+            reserved: Mutex::default(),
+            closed: AtomicBool::new(false),
+            server: Arc::default(),
         };
         let mut router = Router::default();
         for table in [Table::Secret, Table::Auth] {
@@ -172,6 +187,12 @@ impl Mounts {
     /// The mount at exactly this full path (`secret/`, `auth/approle/`).
     pub fn at(&self, point: &str) -> Option<Arc<Mount>> {
         self.router.load().at(point).cloned()
+    }
+
+    /// Makes the whole server known, for what mounts need of it. Once, before any is started.
+    pub fn belong_to(&self, server: Weak<Active>) {
+        // A second call would be the same server.
+        let _ = self.server.set(server);
     }
 
     /// Facts about the server.

@@ -2,15 +2,19 @@
 
 use std::sync::Arc;
 
-use boltwork_logical::{Caller as LogicalCaller, Error, Existence, Failure, Operation, Request};
-use boltwork_policy::{Ask, Capabilities};
+use boltwork_logical::{
+    Caller as LogicalCaller, Data, Error, Existence, Failure, Operation, Request,
+};
+use boltwork_policy::{Ask, Capabilities, Decision};
+use serde_json::{Map, Value};
 
 use super::{
     Inbound,
     authenticate::{Called, Caller},
     route::Target,
+    wrapping,
 };
-use crate::{mounts::Mount, session::Session};
+use crate::session::Session;
 
 /// What the policy said.
 pub enum Verdict {
@@ -31,43 +35,41 @@ pub struct Authorized {
 /// A request that was refused.
 pub struct Denied {
     pub(super) inbound: Inbound,
-    pub(super) mount: Option<Arc<Mount>>,
+    pub(super) target: Option<Target>,
     pub(super) session: Option<Arc<Session>>,
     pub(super) failure: Failure,
 }
 
+/// What a known caller reads when the policies say no. Clients tell it from the plain text that
+/// goes to those without a valid token.
+fn refusal() -> Error {
+    Error::Coded { status: 403, message: "1 error occurred:\n\t* permission denied\n\n".to_owned() }
+}
+
 pub async fn authorize(called: Called) -> Verdict {
-    let Called { routed, caller } = called;
+    let Called { routed, caller, open } = called;
     let (inbound, target) = (routed.inbound, routed.target);
     let session = match caller {
         Caller::Known(session) => Some(session),
         Caller::Anyone => None,
+        // Nothing is said about which mounts there are to somebody who may not ask.
         Caller::Stranger => return deny(inbound, target, None, Error::Denied),
         Caller::Failed(error) => return deny(inbound, target, None, error),
     };
-    // Nothing is said about which mounts there are to somebody who may not ask.
-    let open = target.as_ref().is_some_and(|target| {
-        target
-            .inside
-            .as_ref()
-            .is_ok_and(|inside| inside.special_paths().is_unauthenticated(&target.relative))
-    });
-    if open {
-        let operation = inbound.operation;
-        return match target {
-            Some(target) => authorized(inbound, target, session, operation),
-            None => deny(inbound, None, session, Error::Denied),
-        };
+    if let Err(error) = wrapping::check_format(&inbound) {
+        return deny(inbound, target, session, error);
     }
-    let Some(session) = session else { return deny(inbound, target, None, Error::Denied) };
-    decide(inbound, target, session).await
+    match (target, session) {
+        (Some(target), session) if open => {
+            let operation = inbound.operation;
+            Verdict::Authorized(Authorized { inbound, target, session, operation })
+        }
+        (target, Some(session)) => decide(inbound, target, session).await,
+        (target, None) => deny(inbound, target, None, Error::Denied),
+    }
 }
 
-async fn decide(inbound: Inbound, target: Option<Target>, session: Arc<Session>) -> Verdict {
-    let operation = match classify(&inbound, target.as_ref(), &session).await {
-        Ok(operation) => operation,
-        Err(error) => return deny(inbound, target, Some(session), error),
-    };
+async fn decide(mut inbound: Inbound, target: Option<Target>, session: Arc<Session>) -> Verdict {
     let fields = match session.acl.looks_inside(&inbound.path) {
         true => match inbound.data.fields() {
             Ok(fields) => Some(fields),
@@ -75,28 +77,20 @@ async fn decide(inbound: Inbound, target: Option<Target>, session: Arc<Session>)
         },
         false => None,
     };
-    let sudo_needed = target.as_ref().is_some_and(|target| {
-        target.inside.as_ref().is_ok_and(|inside| inside.special_paths().is_root(&target.relative))
-    });
-    let allowed = operation == Operation::Help || {
-        let decision = session.acl.decide(&Ask {
-            path: &inbound.path,
-            capability: capability(operation),
-            fields: fields.as_ref(),
-            wrap_ttl: inbound.wrap.as_ref().map(|wrap| wrap.ttl),
-        });
-        decision.allowed && (!sudo_needed || decision.sudo)
+    let permitted = match permit(&inbound, target.as_ref(), &session, fields.as_ref()).await {
+        Ok(permitted) => permitted,
+        Err(error) => return deny(inbound, target, Some(session), error),
     };
-    if !allowed {
-        return deny(inbound, target, Some(session), Error::Denied);
-    }
-    if inbound.wrap.is_some() {
-        let text =
-            "response wrapping is not available on this server; the request was not carried out";
-        return deny(inbound, target, Some(session), Error::invalid(text));
+    if let Some(most) = permitted.page_limit {
+        inbound.data = limited(fields.unwrap_or_default(), most);
     }
     match target {
-        Some(target) => authorized(inbound, target, Some(session), operation),
+        Some(target) => Verdict::Authorized(Authorized {
+            inbound,
+            target,
+            session: Some(session),
+            operation: permitted.operation,
+        }),
         None => {
             let message =
                 format!("no handler for route {:?}. route entry not found.", inbound.path);
@@ -105,17 +99,64 @@ async fn decide(inbound: Inbound, target: Option<Target>, session: Arc<Session>)
     }
 }
 
+/// What was allowed, precisely.
+struct Permitted {
+    operation: Operation,
+    page_limit: Option<u64>,
+}
+
+/// Asks the policies; asks the backend only where the answer depends on it, so that a request that
+/// is refused either way never reaches a backend.
+async fn permit(
+    inbound: &Inbound,
+    target: Option<&Target>,
+    session: &Arc<Session>,
+    fields: Option<&Map<String, Value>>,
+) -> Result<Permitted, Error> {
+    let sudo_needed = target.is_some_and(|target| {
+        target.inside.as_ref().is_ok_and(|inside| inside.special_paths().is_root(&target.relative))
+    });
+    let ask = |operation: Operation| -> Option<Decision> {
+        let decision = session.acl.decide(&Ask {
+            path: &inbound.path,
+            capability: capability(operation),
+            fields,
+            wrap_ttl: inbound.wrap.as_ref().map(|wrap| wrap.ttl),
+        });
+        (decision.allowed && (!sudo_needed || decision.sudo)).then_some(decision)
+    };
+    let granted =
+        |operation, decision: Decision| Permitted { operation, page_limit: decision.page_limit };
+    match inbound.operation {
+        // Whoever has a token may read what paths are for.
+        Operation::Help => Ok(Permitted { operation: Operation::Help, page_limit: None }),
+        Operation::Update => {
+            let (create, update) = (ask(Operation::Create), ask(Operation::Update));
+            if create.is_none() && update.is_none() {
+                return Err(refusal());
+            }
+            let operation = classify(inbound, target, session).await?;
+            let decision = if operation == Operation::Create { create } else { update };
+            decision.map(|d| granted(operation, d)).ok_or_else(refusal)
+        }
+        operation => ask(operation).map(|d| granted(operation, d)).ok_or_else(refusal),
+    }
+}
+
+/// A list whose page size the policy limits.
+fn limited(mut fields: Map<String, Value>, most: u64) -> Data {
+    fields.insert("limit".to_owned(), most.into());
+    Data::json(&Value::Object(fields))
+}
+
 /// A write where nothing was before is a create. Only asked for a caller who is known.
 async fn classify(
     inbound: &Inbound,
     target: Option<&Target>,
-    session: &Session,
+    session: &Arc<Session>,
 ) -> Result<Operation, Error> {
-    if inbound.operation != Operation::Update {
-        return Ok(inbound.operation);
-    }
     let Some((target, inside)) = target.and_then(|t| Some((t, t.inside.as_ref().ok()?))) else {
-        return Ok(inbound.operation);
+        return Ok(Operation::Update);
     };
     let mut request =
         Request::new(Operation::Update, target.relative.clone(), Arc::clone(&target.mount.storage));
@@ -125,18 +166,19 @@ async fn classify(
     request.caller = LogicalCaller {
         display_name: session.entry.display_name.as_str().into(),
         entity_id: session.entry.entity_id.as_str().into(),
+        session: target.mount.core_own.then(|| Arc::clone(session) as _),
         ..LogicalCaller::default()
     };
-    match inside.backend().exists(&request).await {
+    match inside.exists(&request).await {
         Ok(Existence::Absent) => Ok(Operation::Create),
         Ok(_) => Ok(Operation::Update),
-        // The request itself will say so, to a caller who may know.
+        // The request itself will say so.
         Err(Error::UnsupportedPath | Error::UnsupportedOperation) => Ok(Operation::Update),
         Err(error) => Err(error),
     }
 }
 
-const fn capability(operation: Operation) -> Capabilities {
+pub(super) const fn capability(operation: Operation) -> Capabilities {
     match operation {
         Operation::Create => Capabilities::CREATE,
         Operation::Read | Operation::Header => Capabilities::READ,
@@ -148,21 +190,11 @@ const fn capability(operation: Operation) -> Capabilities {
     }
 }
 
-fn authorized(
-    inbound: Inbound,
-    target: Target,
-    session: Option<Arc<Session>>,
-    operation: Operation,
-) -> Verdict {
-    Verdict::Authorized(Authorized { inbound, target, session, operation })
-}
-
 fn deny(
     inbound: Inbound,
     target: Option<Target>,
     session: Option<Arc<Session>>,
     error: Error,
 ) -> Verdict {
-    let mount = target.map(|target| target.mount);
-    Verdict::Denied(Denied { inbound, mount, session, failure: error.into() })
+    Verdict::Denied(Denied { inbound, target, session, failure: error.into() })
 }

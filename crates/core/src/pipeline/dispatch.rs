@@ -1,27 +1,60 @@
 //! Stage 6: the backend's own request is built, fresh, from what the client sent and what the
 //! backend may know; then the backend answers.
 
-use std::sync::Arc;
+use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use aws_lc_rs::digest;
-use boltwork_logical::{Caller, Failure, Headers, Reply, Request, SecretText};
+use boltwork_logical::{Caller, Error, Failure, Headers, Operation, Reply, Request, SecretText};
+use futures_util::FutureExt;
 
-use super::{audit::Audited, authorize::Authorized};
+use super::{Inbound, audit::Audited, authorize::Authorized};
 use crate::{mounts::Mount, session::Session};
 
 /// A request that was carried out.
 pub struct Answered {
     pub(super) request: Authorized,
-    pub(super) result: Result<Option<Reply>, Failure>,
+    pub(super) result: Answer,
 }
+
+type Answer = Result<Option<Reply>, Failure>;
 
 pub async fn dispatch(audited: Audited) -> Answered {
     let request = audited.into_authorized();
+    // What changes the server itself is carried through even if the client goes away meanwhile: a
+    // mount or token is never left half made.
+    let own_change = request.target.mount.core_own
+        && (request.operation.is_write() || request.operation == Operation::Delete);
     let result = match &request.target.inside {
         Err(error) => Err(error.clone().into()),
-        Ok(inside) => inside.backend().handle(for_backend(&request)).await,
+        Ok(inside) if own_change => {
+            let (inside, made) = (inside.again(), for_backend(&request));
+            let work = tokio::spawn(async move { guarded(inside.backend().handle(made)).await });
+            work.await.unwrap_or_else(|_| Err(broken()))
+        }
+        Ok(inside) => guarded(inside.backend().handle(for_backend(&request))).await,
     };
+    if let Err(Failure { error, .. }) = &result
+        && *error == Error::Internal(BROKEN.to_owned())
+    {
+        tracing::error!(
+            request = %request.inbound.id,
+            mount = request.target.mount.point(),
+            "a backend panicked; the request failed, the server goes on"
+        );
+    }
     Answered { request, result }
+}
+
+const BROKEN: &str = "internal error: the backend failed in a way that it should not; the \
+                      server's log says more";
+
+fn broken() -> Failure {
+    Error::internal(BROKEN).into()
+}
+
+/// A backend that panics fails its request and nothing else.
+async fn guarded(work: impl Future<Output = Answer>) -> Answer {
+    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| Err(broken()))
 }
 
 fn for_backend(from: &Authorized) -> Request {
@@ -35,7 +68,7 @@ fn for_backend(from: &Authorized) -> Request {
         storage: Arc::clone(&mount.storage),
         mount: mount.facts.load_full(),
         caller: caller(mount, from.session.as_ref(), inbound.policy_override),
-        headers: passed_through(mount, &inbound.headers),
+        headers: passed_through(mount, inbound),
         secret: None,
         auth: None,
         connection: inbound.connection.clone(),
@@ -71,16 +104,20 @@ fn token_digest(uuid: &str, token: &SecretText) -> String {
     hex::encode(context.finish())
 }
 
-/// Headers that the mount lets through to its backend, and that are not the server's own.
-fn passed_through(mount: &Mount, headers: &Headers) -> Headers {
-    const NEVER: [&str; 3] = ["authorization", "x-vault-token", "cookie"];
+/// Headers that the mount lets through to its backend; never one that carries the caller's token,
+/// whatever it is called.
+fn passed_through(mount: &Mount, inbound: &Inbound) -> Headers {
     let entry = mount.entry.load();
     let Some(wanted) = &entry.config.passthrough_request_headers else { return Headers::new() };
-    headers
+    let token = inbound.token.expose();
+    let carries_token = |value: &String| !token.is_empty() && value.contains(token);
+    inbound
+        .headers
         .iter()
-        .filter(|(name, _)| {
+        .filter(|(name, values)| {
             wanted.iter().any(|w| w.eq_ignore_ascii_case(name))
-                && !NEVER.iter().any(|n| n.eq_ignore_ascii_case(name))
+                && !name.eq_ignore_ascii_case("x-vault-token")
+                && !values.iter().any(carries_token)
         })
         .map(|(name, values)| (name.clone(), values.clone()))
         .collect()

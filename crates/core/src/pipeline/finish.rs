@@ -1,14 +1,11 @@
 //! Stage 7: what an answer brings with it. A login becomes a token; a lease without anybody to
-//! revoke it becomes plain data; headers that the mount does not allow are dropped.
+//! revoke it becomes plain data; headers that the mount does not allow are dropped; the whole is
+//! wrapped where that was asked for.
 
-use boltwork_logical::{Auth, Error, Failure, Operation, Reply, Secret};
+use boltwork_logical::{Error, Failure, Operation, Reply, Secret};
 
-use super::{authorize::Authorized, dispatch::Answered};
-use crate::{
-    active::Active,
-    mounts::effective_ttls,
-    tokens::{NewToken, cap_ttl},
-};
+use super::{authorize::Authorized, dispatch::Answered, login, wrapping};
+use crate::{active::Active, mounts::effective_ttls};
 
 /// A request that is done, but for the audit of its answer.
 pub struct Finished {
@@ -19,18 +16,29 @@ pub struct Finished {
 pub async fn finish(active: &Active, answered: Answered) -> Finished {
     let Answered { request, result } = answered;
     let result = match result {
-        // An error that comes with a login gives no token (CVE-2026-46405 in OpenBao).
         Err(mut failure) => {
             if let Some(reply) = &mut failure.reply {
-                reply.auth = None;
-                reply.secret = None;
+                give_nothing(reply);
             }
             Err(failure)
         }
         Ok(None) => Ok(None),
+        Ok(Some(mut reply)) if reply.error_text().is_some() => {
+            give_nothing(&mut reply);
+            Ok(Some(reply))
+        }
         Ok(Some(reply)) => settle(active, &request, reply).await.map(Some),
     };
     Finished { request, result }
+}
+
+/// An error that comes with a login gives no token (CVE-2026-46405 in OpenBao), and none that
+/// comes with a lease a secret.
+fn give_nothing(reply: &mut Reply) {
+    reply.auth = None;
+    reply.secret = None;
+    reply.wrap = None;
+    reply.headers.clear();
 }
 
 async fn settle(active: &Active, request: &Authorized, mut reply: Reply) -> Result<Reply, Failure> {
@@ -47,20 +55,21 @@ async fn settle(active: &Active, request: &Authorized, mut reply: Reply) -> Resu
             reply.secret = Some(lease(active, request, secret).await?);
         }
         if let Some(auth) = reply.auth.take() {
-            reply.auth = Some(login(active, request, auth, &mut reply.warnings).await?);
+            reply.auth = Some(login::login(active, request, auth, &mut reply.warnings).await?);
         }
     }
-    Ok(reply)
+    wrapping::wrap(active, request, reply).await
 }
 
-/// A lease that its backend can revoke always remembers how (`secret_type`, set by every SDK).
-/// Without that it is only a hint how long the data is good for, and needs no keeping.
+/// A lease that somebody must give back remembers what: its internal data holds the type of the
+/// secret (`secret_type`, set by every SDK) and whatever identifies it. One that cannot be renewed
+/// and identifies nothing, as kv's, is only a hint how long the data is good for: nothing is kept.
 async fn lease(
     active: &Active,
     request: &Authorized,
     mut secret: Box<Secret>,
 ) -> Result<Box<Secret>, Failure> {
-    if secret.internal.mentions("\"secret_type\"") {
+    if must_be_given_back(&secret) {
         revoke_at_once(request, secret).await;
         return Err(Error::Unavailable(
             "this server does not keep leases yet, so the secret that the plugin issued was \
@@ -77,6 +86,12 @@ async fn lease(
     secret.lease.renewable = false;
     secret.lease_id.clear();
     Ok(secret)
+}
+
+fn must_be_given_back(secret: &Secret) -> bool {
+    secret.internal.mentions("\"secret_type\"")
+        && (secret.lease.renewable
+            || secret.internal.fields().is_ok_and(|fields| fields.len() > 1))
 }
 
 /// Gives back what nobody could give back later.
@@ -97,61 +112,4 @@ async fn revoke_at_once(request: &Authorized, secret: Box<Secret>) {
             "a secret that cannot be kept as a lease could not be revoked either"
         );
     }
-}
-
-/// Makes the token that a login deserves.
-async fn login(
-    active: &Active,
-    request: &Authorized,
-    mut auth: Box<Auth>,
-    warnings: &mut Vec<String>,
-) -> Result<Box<Auth>, Failure> {
-    if request.session.is_some() {
-        return Err(Error::internal(
-            "the backend answered with a login on a path that is not declared unauthenticated",
-        )
-        .into());
-    }
-    let mount = &request.target.mount;
-    let (default, max) = effective_ttls(active.mounts.facts(), mount);
-    if auth.policies.iter().any(|p| p == "root") {
-        return Err(Error::invalid("auth methods cannot create root tokens").into());
-    }
-    if !auth.token.no_default_policy {
-        auth.policies.push("default".to_owned());
-    }
-    auth.policies.sort();
-    auth.policies.dedup();
-    let period = auth.token.period.as_secs();
-    let asked = if period > 0 { period } else { auth.lease.ttl.as_secs() };
-    let (ttl, warning) = cap_ttl(asked, default, max, auth.token.explicit_max_ttl.as_secs());
-    warnings.extend(warning);
-    let facts = mount.facts.load();
-    let display = facts.point.trim_start_matches("auth/").trim_end_matches('/').replace('/', "-");
-    let display_name = match auth.display_name.is_empty() {
-        true => display,
-        false => format!("{display}-{}", auth.display_name),
-    };
-    let (token, entry) = active
-        .tokens
-        .create(NewToken {
-            policies: auth.policies.clone(),
-            path: request.inbound.path.clone(),
-            meta: Some(auth.metadata.clone()),
-            display_name,
-            num_uses: auth.token.num_uses,
-            ttl,
-            explicit_max_ttl: auth.token.explicit_max_ttl.as_secs(),
-            period,
-            renewable: auth.lease.renewable,
-            bound_cidrs: auth.token.bound_cidrs.clone(),
-            ..NewToken::default()
-        })
-        .await?;
-    auth.client_token = token;
-    auth.accessor.clone_from(&entry.accessor);
-    auth.lease.ttl = std::time::Duration::from_secs(ttl);
-    auth.token.token_policies.clone_from(&auth.policies);
-    auth.token.token_type = boltwork_logical::TokenType::Service;
-    Ok(auth)
 }

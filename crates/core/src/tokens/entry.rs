@@ -6,10 +6,13 @@
 
 use std::{
     collections::BTreeMap,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    net::IpAddr,
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use serde::{Deserialize, Serialize};
+
+use super::cidr::cidr_contains;
 
 /// Marks a token whose revocation has begun: it is worth nothing any more.
 pub const REVOCATION_PENDING: i64 = -3;
@@ -77,6 +80,15 @@ impl TokenEntry {
             && (self.life.expire_time == 0 || now < self.life.expire_time)
     }
 
+    /// Whether it may be used from an address, which is asked for only where that matters. An
+    /// unknown one lies in no network.
+    pub fn admits(&self, from: impl FnOnce() -> Option<IpAddr>) -> bool {
+        self.bound_cidrs.is_empty()
+            || from().is_some_and(|address| {
+                self.bound_cidrs.iter().any(|cidr| cidr_contains(cidr, address))
+            })
+    }
+
     /// Seconds left; 0 for a token that does not expire.
     pub fn remaining(&self, now: u64) -> u64 {
         self.life.expire_time.saturating_sub(now)
@@ -88,52 +100,27 @@ pub fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
 }
 
-/// The TTL that a token gets: what is asked, within what the mount and the token allow.
-/// `asked` zero means the default. Returns seconds, and a warning if it was cut.
-pub fn cap_ttl(
-    asked: u64,
-    default: Duration,
-    max: Duration,
-    explicit_max: u64,
-) -> (u64, Option<String>) {
-    let ttl = if asked == 0 { default.as_secs() } else { asked };
-    let mut limit = max.as_secs();
-    if explicit_max > 0 {
-        limit = limit.min(explicit_max);
+/// Policy names as they are kept: lower case, without blanks, sorted, each once.
+pub fn sanitized_policies<'a>(
+    names: impl IntoIterator<Item = &'a String>,
+    add_default: bool,
+) -> Vec<String> {
+    let mut clean: Vec<String> =
+        names.into_iter().map(|p| p.trim().to_lowercase()).filter(|p| !p.is_empty()).collect();
+    if clean.iter().any(|p| p == "root") {
+        return vec!["root".to_owned()];
     }
-    if limit > 0 && ttl > limit {
-        let warning = format!(
-            "TTL of \"{}\" exceeded the effective max_ttl of \"{}\"; TTL value is capped accordingly",
-            go_duration(ttl),
-            go_duration(limit)
-        );
-        return (limit, Some(warning));
+    if add_default {
+        clean.push("default".to_owned());
     }
-    (ttl, None)
-}
-
-/// Seconds as Go prints a duration: `1h0m0s`.
-pub fn go_duration(seconds: u64) -> String {
-    let (h, m, s) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    match (h, m) {
-        (0, 0) => format!("{s}s"),
-        (0, _) => format!("{m}m{s}s"),
-        _ => format!("{h}h{m}m{s}s"),
-    }
+    clean.sort();
+    clean.dedup();
+    clean
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_ttl_beyond_the_limit_is_cut_and_said() {
-        let (ttl, warning) = cap_ttl(7200, Duration::from_secs(60), Duration::from_secs(3600), 0);
-        assert_eq!(ttl, 3600);
-        assert!(warning.unwrap().contains("2h0m0s"));
-        assert_eq!(cap_ttl(0, Duration::from_secs(60), Duration::from_secs(3600), 0), (60, None));
-        assert_eq!(cap_ttl(50, Duration::from_secs(60), Duration::from_secs(3600), 40).0, 40);
-    }
 
     #[test]
     fn a_token_under_revocation_is_dead() {

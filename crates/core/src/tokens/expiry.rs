@@ -19,7 +19,7 @@ use super::{
 };
 
 /// How long to wait after a revocation failed.
-const RETRY: u64 = 10;
+pub const RETRY: u64 = 10;
 
 /// Longest sleep, so that a change of the clock is noticed.
 const NAP: u64 = 60;
@@ -71,10 +71,7 @@ impl TokenStore {
             let Some(this) = store.upgrade() else { return };
             let wait = match this.expiry.next() {
                 Some((at, digest)) if at <= now() => {
-                    if let Err(error) = this.revoke_tree(&digest).await {
-                        tracing::warn!(%error, "an expired token could not be removed; trying again");
-                        this.expiry.schedule(digest, now() + RETRY);
-                    }
+                    this.end_if_due(digest).await;
                     continue;
                 }
                 Some((at, _)) => (at - now()).min(NAP),
@@ -92,21 +89,39 @@ impl TokenStore {
                 .await;
     }
 
-    /// Reads all tokens once after unsealing: schedules their ends and finishes revocations that a
-    /// crash interrupted.
+    /// Revokes a token whose time has come. Its entry has the last word: it may have been renewed
+    /// since.
+    async fn end_if_due(&self, digest: Digest) {
+        let due = match self.load(&digest).await {
+            Ok(Some(entry)) if entry.is_alive(now()) => {
+                return self.expiry.schedule(digest, entry.life.expire_time);
+            }
+            Ok(_) => self.revoke_tree(&digest).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = due {
+            tracing::warn!(%error, "an ended token could not be removed; trying again");
+            self.expiry.schedule(digest, now() + RETRY);
+        }
+    }
+
+    /// Reads all tokens once after unsealing: schedules their ends, and those revocations that a
+    /// crash interrupted for now. A token that cannot be read is reported and left.
     pub async fn recover(&self) -> Result<(), Error> {
         let mut after = String::new();
         loop {
             let page = self.storage.list_page("id/", &after, Some(500)).await?;
             let Some(last) = page.last() else { return Ok(()) };
-            after = last.clone();
+            after.clone_from(last);
             for digest in page.iter().filter_map(|key| Digest::parse(key)) {
-                match self.load(&digest).await? {
-                    Some(entry) if entry.num_uses == REVOCATION_PENDING => {
-                        self.revoke_tree(&digest).await?;
+                match self.load(&digest).await {
+                    Ok(Some(entry)) if entry.num_uses == REVOCATION_PENDING => {
+                        self.expiry.schedule(digest, now());
                     }
-                    Some(entry) => self.expiry.schedule(digest, entry.life.expire_time),
-                    None => {}
+                    Ok(Some(entry)) => self.expiry.schedule(digest, entry.life.expire_time),
+                    Ok(None) => {}
+                    Err(Error::Sealed) => return Err(Error::Sealed),
+                    Err(error) => tracing::error!(%error, "a stored token cannot be read"),
                 }
             }
         }

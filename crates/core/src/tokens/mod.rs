@@ -10,9 +10,10 @@ mod entry;
 mod expiry;
 mod revoke;
 mod store;
+mod ttl;
 
-pub use cidr::cidr_contains;
 pub use digest::Digest;
-pub use entry::{TokenEntry, cap_ttl, now};
+pub use entry::{TokenEntry, now, sanitized_policies};
 pub use revoke::clear;
-pub use store::{NewToken, TokenStore};
+pub use store::{NewToken, Spend, TokenStore};
+pub use ttl::TtlWish;

@@ -1,23 +1,42 @@
 //! Ending tokens: one, with all below it, or leaving its children orphaned.
 //!
 //! A token is first marked, which ends it at once and survives a crash; then its children go, then
-//! itself. What a crash interrupts is finished when the server is unsealed next.
+//! what it kept for itself, then its entry. What a crash or a storage fault interrupts is finished
+//! by the expiry task, or when the server is unsealed next.
+
+use std::collections::HashSet;
 
 use boltwork_logical::{Error, Storage};
 
-use super::{Digest, TokenStore, entry::REVOCATION_PENDING};
+use super::{
+    Digest, TokenStore,
+    entry::{REVOCATION_PENDING, now},
+    expiry::RETRY,
+};
 
 impl TokenStore {
     /// Ends a token and everything made with it. No error if there is none.
     pub async fn revoke_tree(&self, root: &Digest) -> Result<(), Error> {
+        let outcome = self.try_revoke_tree(root).await;
+        if outcome.is_err() {
+            self.expiry.schedule(*root, now() + RETRY);
+        }
+        outcome
+    }
+
+    async fn try_revoke_tree(&self, root: &Digest) -> Result<(), Error> {
         // Depth-first without recursion: a token is removed when it has no children left. A chain
         // of tokens may be as deep as a client likes.
         let mut path = vec![*root];
+        let mut on_path = HashSet::from([*root]);
+        self.mark(root).await?;
         while let Some(digest) = path.last().copied() {
-            self.mark(&digest).await?;
             let child = self.storage.list_page(&format!("parent/{digest}/"), "", Some(1)).await?;
             match child.first().and_then(|key| Digest::parse(key)) {
-                Some(child) if !path.contains(&child) => path.push(child),
+                Some(child) if on_path.insert(child) => {
+                    self.mark(&child).await?;
+                    path.push(child);
+                }
                 _ => {
                     self.remove(&digest).await?;
                     path.pop();
@@ -54,6 +73,22 @@ impl TokenStore {
         self.remove(digest).await
     }
 
+    /// Ends every token that was made at or below a path (`auth/github/`): its auth method goes
+    /// away. Reads all tokens, page by page.
+    pub async fn revoke_made_at(&self, path: &str) -> Result<(), Error> {
+        let mut after = String::new();
+        loop {
+            let page = self.storage.list_page("id/", &after, Some(500)).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after.clone_from(last);
+            for digest in page.iter().filter_map(|key| Digest::parse(key)) {
+                if self.load(&digest).await?.is_some_and(|entry| entry.path.starts_with(path)) {
+                    self.revoke_tree(&digest).await?;
+                }
+            }
+        }
+    }
+
     async fn mark(&self, digest: &Digest) -> Result<(), Error> {
         let _guard = self.lock(digest).await;
         if let Some(mut entry) = self.load(digest).await?
@@ -66,7 +101,10 @@ impl TokenStore {
         Ok(())
     }
 
+    /// Removes a marked token: first what it kept for itself (its cubbyhole), so that nothing of it
+    /// is left when its entry is gone.
     async fn remove(&self, digest: &Digest) -> Result<(), Error> {
+        clear(self.cubbyholes.as_ref(), &format!("{digest}/")).await?;
         let _guard = self.lock(digest).await;
         let entry = self.load(digest).await?;
         let tx = self.storage.begin(false).await?;
@@ -80,12 +118,7 @@ impl TokenStore {
         tx.commit().await?;
         self.cache.forget(digest);
         self.expiry.forget(digest);
-        self.on_removed(digest).await
-    }
-
-    /// Removes what the token kept for itself (its cubbyhole), once it is gone.
-    async fn on_removed(&self, digest: &Digest) -> Result<(), Error> {
-        clear(self.cubbyholes.as_ref(), &format!("{digest}/")).await
+        Ok(())
     }
 }
 

@@ -3,7 +3,7 @@
 //! Storage below `sys/token/`: `id/<digest>` the entry, `accessor/<digest of accessor>` the way
 //! back, `parent/<digest>/<digest>` the tree, `salt` the key of the digests.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use boltwork_logical::{Entry, Error, SecretText, Storage};
 use boltwork_policy::Acl;
@@ -14,7 +14,7 @@ use super::{
     Digest, TokenEntry,
     cache::{Cache, Live},
     digest::Digester,
-    entry::{Life, now},
+    entry::{Life, REVOCATION_PENDING, now},
     expiry::Expiry,
 };
 use crate::policies::{Policies, is_current};
@@ -24,6 +24,32 @@ const STRIPES: usize = 64;
 
 /// Length of the random part of a token, in base62 characters (143 bits).
 const TOKEN_LENGTH: usize = 24;
+
+/// Attempts to store a token whose parent others change at the same time.
+const ATTEMPTS: usize = 8;
+
+/// After how many seconds a token whose last use was spent is revoked, if the request that spent it
+/// did not see to that.
+const ABANDONED: u64 = 300;
+
+/// Whether looking at a token uses it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Spend {
+    /// It is only looked at.
+    Nothing,
+    /// A use is spent, where the token has a limited number of them.
+    OneUse,
+}
+
+/// A token that is good for this request.
+pub struct Known {
+    /// The token, as it was before this use.
+    pub entry: Arc<TokenEntry>,
+    /// What its policies allow.
+    pub acl: Arc<Acl>,
+    /// This was its last use.
+    pub last_use: bool,
+}
 
 /// Tokens of an unsealed server.
 pub struct TokenStore {
@@ -101,6 +127,11 @@ impl TokenStore {
         })
     }
 
+    /// Where tokens keep things for themselves, below `<digest>/`.
+    pub fn cubbyholes(&self) -> &dyn Storage {
+        self.cubbyholes.as_ref()
+    }
+
     /// The digest that a token is stored under.
     pub fn digest(&self, token: &str) -> Digest {
         self.digester.digest(token)
@@ -110,46 +141,92 @@ impl TokenStore {
         self.stripes[digest.shard(STRIPES)].lock().await
     }
 
-    /// Finds a token for a request and spends one use of it. `None`: there is no such token, or it
-    /// has ended.
+    /// Finds a token for a request, and spends one use of it if that is wanted. `None`: there is no
+    /// such token, or it has ended, or it may not be used from the address that `from` names.
     pub async fn authenticate(
         &self,
         digest: &Digest,
-    ) -> Result<Option<(Arc<TokenEntry>, Arc<Acl>)>, Error> {
+        spend: Spend,
+        from: impl FnOnce() -> Option<IpAddr>,
+    ) -> Result<Option<Known>, Error> {
         let generation = self.policies.generation();
         if let Some(live) = self.cache.get(digest)
             && live.generation == generation
             && is_current(&live.acl)
         {
-            return Ok(live.entry.is_alive(now()).then_some((live.entry, live.acl)));
+            let welcome = live.entry.is_alive(now()) && live.entry.admits(from);
+            return Ok(welcome.then_some(Known {
+                entry: live.entry,
+                acl: live.acl,
+                last_use: false,
+            }));
         }
-        self.authenticate_from_storage(digest, generation).await
+        self.authenticate_from_storage(digest, generation, spend, from).await
     }
 
     async fn authenticate_from_storage(
         &self,
         digest: &Digest,
         generation: u64,
-    ) -> Result<Option<(Arc<TokenEntry>, Arc<Acl>)>, Error> {
+        spend: Spend,
+        from: impl FnOnce() -> Option<IpAddr>,
+    ) -> Result<Option<Known>, Error> {
         // Under the token's lock, so that a revocation cannot slip between reading and caching,
         // and each use is counted once.
         let _guard = self.lock(digest).await;
-        let Some(mut entry) = self.load(digest).await? else { return Ok(None) };
-        if !entry.is_alive(now()) || entry.num_uses < 0 {
+        let Some(entry) = self.load(digest).await? else { return Ok(None) };
+        if !entry.is_alive(now()) || entry.num_uses < 0 || !entry.admits(from) {
             return Ok(None);
         }
         let acl = self.policies.acl(&entry.policies).await?;
+        let entry = Arc::new(entry);
         if entry.num_uses == 0 {
-            let entry = Arc::new(entry);
             let live = Live { entry: Arc::clone(&entry), acl: Arc::clone(&acl), generation };
             self.cache.put(*digest, live);
-            return Ok(Some((entry, acl)));
+            return Ok(Some(Known { entry, acl, last_use: false }));
         }
-        let before = Arc::new(entry.clone());
-        entry.num_uses =
-            if entry.num_uses == 1 { super::entry::REVOCATION_PENDING } else { entry.num_uses - 1 };
-        self.save(digest, &entry).await?;
-        Ok(Some((before, acl)))
+        let last_use = entry.num_uses == 1 && spend == Spend::OneUse;
+        if spend == Spend::OneUse {
+            self.spend_locked(digest, &entry).await?;
+        }
+        Ok(Some(Known { entry, acl, last_use }))
+    }
+
+    /// Counts a use. The caller holds the token's lock.
+    async fn spend_locked(&self, digest: &Digest, entry: &TokenEntry) -> Result<(), Error> {
+        let mut after = entry.clone();
+        if entry.num_uses == 1 {
+            after.num_uses = REVOCATION_PENDING;
+            // Whoever uses it revokes it afterwards. If that is cut short, this does it.
+            self.expiry.schedule(*digest, now() + ABANDONED);
+        } else {
+            after.num_uses -= 1;
+        }
+        self.save(digest, &after).await
+    }
+
+    /// Spends the use of a token that somebody else than its holder hands in. Of several callers at
+    /// once, one gets it. `None`: it was not there to be spent.
+    pub async fn spend(&self, digest: &Digest) -> Result<Option<TokenEntry>, Error> {
+        let _guard = self.lock(digest).await;
+        let Some(entry) = self.load(digest).await? else { return Ok(None) };
+        if !entry.is_alive(now()) || entry.num_uses < 0 {
+            return Ok(None);
+        }
+        if entry.num_uses > 0 {
+            self.spend_locked(digest, &entry).await?;
+        }
+        Ok(Some(entry))
+    }
+
+    /// Revokes a token in the background, now.
+    pub fn revoke_soon(self: &Arc<Self>, digest: Digest) {
+        let this = Arc::clone(self);
+        tokio::spawn(async move {
+            if let Err(error) = this.revoke_tree(&digest).await {
+                tracing::warn!(%error, "a spent token could not be removed; trying again later");
+            }
+        });
     }
 
     /// The entry of a token, alive or not.
@@ -202,32 +279,48 @@ impl TokenStore {
         };
         let digest = self.digest(token.expose());
         let entry = new.into_entry();
-        let accessor_key = format!("accessor/{}", self.digester.digest(&entry.accessor));
+        let _guard = self.lock(&digest).await;
+        // Before it is stored: whoever is cut short in between leaves no token that is never
+        // removed. The end of a token that does not exist does nothing.
+        self.expiry.schedule(digest, entry.life.expire_time);
+        let mut left = ATTEMPTS;
+        loop {
+            left -= 1;
+            match self.store_new(&digest, &entry).await {
+                // Something else changed the parent: look again.
+                Err(Error::Conflict(_)) if left > 0 => {}
+                Err(error) => {
+                    self.expiry.forget(&digest);
+                    return Err(error);
+                }
+                Ok(()) => return Ok((token, Arc::new(entry))),
+            }
+        }
+    }
+
+    async fn store_new(&self, digest: &Digest, entry: &TokenEntry) -> Result<(), Error> {
         let accessor =
             AccessorEntry { token_digest: digest.to_string(), accessor_id: entry.accessor.clone() };
         let json = |e: serde_json::Error| Error::internal(e.to_string());
-
-        let _guard = self.lock(&digest).await;
         let tx = self.storage.begin(false).await?;
         if tx.get(&format!("id/{digest}")).await?.is_some() {
             return Err(Error::invalid("cannot create a token with a duplicate ID"));
         }
-        tx.put(Entry::new(format!("id/{digest}"), serde_json::to_vec(&entry).map_err(json)?))
+        tx.put(Entry::new(format!("id/{digest}"), serde_json::to_vec(entry).map_err(json)?))
             .await?;
-        tx.put(Entry::new(accessor_key, serde_json::to_vec(&accessor).map_err(json)?)).await?;
+        let key = self.accessor_key(&entry.accessor);
+        tx.put(Entry::new(key, serde_json::to_vec(&accessor).map_err(json)?)).await?;
         if !entry.parent.is_empty() {
             // Read in the transaction: a revocation of the parent that comes between makes the
             // commit fail, so that no child escapes it.
             let parent = tx.get(&format!("id/{}", entry.parent)).await?;
             let parent = parent.and_then(|e| serde_json::from_slice::<TokenEntry>(&e.value).ok());
-            if parent.is_none_or(|p| p.num_uses == super::entry::REVOCATION_PENDING) {
+            if parent.is_none_or(|p| !p.is_alive(now())) {
                 return Err(Error::Denied);
             }
             tx.put(Entry::new(format!("parent/{}/{digest}", entry.parent), Vec::new())).await?;
         }
-        tx.commit().await?;
-        self.expiry.schedule(digest, entry.life.expire_time);
-        Ok((token, Arc::new(entry)))
+        tx.commit().await.map_err(Into::into)
     }
 
     /// The key under which an accessor is stored.
@@ -241,7 +334,7 @@ impl TokenStore {
         let mut entry = self.lookup(digest).await?.ok_or(Error::Denied)?;
         entry.life.ttl = ttl;
         entry.life.last_renewal_time = now();
-        entry.life.expire_time = now() + ttl;
+        entry.life.expire_time = now().saturating_add(ttl);
         self.save(digest, &entry).await?;
         self.expiry.schedule(*digest, entry.life.expire_time);
         Ok(entry)
@@ -268,7 +361,7 @@ impl NewToken {
                 creation_ttl: self.ttl,
                 explicit_max_ttl: self.explicit_max_ttl,
                 period: self.period,
-                expire_time: if self.ttl == 0 { 0 } else { created + self.ttl },
+                expire_time: if self.ttl == 0 { 0 } else { created.saturating_add(self.ttl) },
                 last_renewal_time: 0,
                 renewable: self.renewable,
             },

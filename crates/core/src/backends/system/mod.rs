@@ -4,6 +4,7 @@
 //! at the door: it needs no token and no mount.
 
 mod access;
+mod audit;
 mod catalog;
 mod mount_fields;
 mod mount_info;
@@ -13,6 +14,7 @@ mod reload;
 mod remount;
 mod server;
 mod ui;
+mod wrapping;
 
 use std::sync::{Arc, Weak};
 
@@ -43,6 +45,8 @@ impl Engine for System {
             .with(policy_paths())
             .with(plugin_paths())
             .with(server_paths())
+            .with(audit_paths())
+            .with(wrapping_paths())
             .help("The server's own paths: mounts, policies, plugins, sealing.")
     }
 }
@@ -132,6 +136,35 @@ fn server_paths() -> Vec<Path<System>> {
             .help("The key that new entries are encrypted with.")
             .read(System::key_status),
         path("rotate").sudo().help("Begins a new key term.").write(System::rotate),
-        path("audit").sudo().help("Audit devices.").read(System::audit_devices),
+    ]
+}
+
+fn audit_paths() -> Vec<Path<System>> {
+    vec![
+        path("audit").sudo().help("The audit devices.").read(System::audit_devices),
+        path("audit/{path...}")
+            .sudo()
+            .help("One audit device: enable, disable.")
+            .write(System::enable_audit)
+            .delete(System::disable_audit),
+        path("audit-hash/{path...}")
+            .help("The digest that an audit device writes for a text.")
+            .write(System::audit_hash),
+    ]
+}
+
+fn wrapping_paths() -> Vec<Path<System>> {
+    vec![
+        path("wrapping/wrap").any_input().help("Wraps what is sent.").write(System::wrap),
+        path("wrapping/unwrap")
+            .help("Hands over what a wrapping token holds, once.")
+            .write(System::unwrap),
+        path("wrapping/rewrap")
+            .help("Moves what a wrapping token holds into a fresh one.")
+            .write(System::rewrap),
+        path("wrapping/lookup")
+            .unauthenticated()
+            .help("What is known of a wrapping token; does not use it.")
+            .write(System::lookup_wrapping),
     ]
 }

@@ -143,8 +143,8 @@ impl System {
             options: fields.options,
             plugin_version: fields.plugin_version,
         };
-        self.active()?.mounts.tune(table, path, tune).await?;
-        Ok(Reply::empty())
+        let warnings = self.active()?.mounts.tune(table, path, tune).await?;
+        Ok(warnings.into_iter().fold(Reply::empty(), Reply::warning))
     }
 
     /// The option `version` is kv's: it may go from 1 to 2, and no way else.

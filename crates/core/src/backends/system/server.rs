@@ -2,7 +2,7 @@
 
 use boltwork_framework::{Reply, Request, Result};
 use boltwork_logical::Error;
-use serde_json::{Map, json};
+use serde_json::json;
 
 use super::System;
 
@@ -32,9 +32,5 @@ impl System {
         let core = self.active()?.core.upgrade().ok_or(Error::Sealed)?;
         core.rotate().await?;
         Ok(Reply::empty())
-    }
-
-    pub(super) async fn audit_devices(&self, _: Request) -> Result<Reply> {
-        Ok(Reply::data(Map::new()))
     }
 }

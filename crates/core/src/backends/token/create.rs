@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use boltwork_framework::{Reply, Request, Result, Ttl};
 use boltwork_logical::Error;
-use boltwork_policy::{Ask, Capabilities};
+use boltwork_policy::{Ask, Capabilities, RESPONSE_WRAPPING};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -13,7 +13,7 @@ use crate::{
     active::Active,
     mounts::effective_ttls,
     session::Session,
-    tokens::{NewToken, cap_ttl},
+    tokens::{NewToken, TtlWish, sanitized_policies},
 };
 
 /// The wish for a token.
@@ -113,16 +113,18 @@ fn ttl(
     policies: &[String],
     session: &Session,
     point: &str,
-) -> Result<(u64, Option<String>)> {
-    let asked = [wish.period, wish.ttl, wish.lease]
-        .iter()
-        .map(|ttl| ttl.as_secs())
-        .find(|s| *s > 0)
-        .unwrap_or(0);
+) -> Result<(u64, Vec<String>)> {
+    let asked = [wish.ttl, wish.lease].iter().map(|ttl| ttl.as_secs()).find(|s| *s > 0);
+    let asked = asked.unwrap_or(0);
+    let period = wish.period.as_secs();
     // A root token without a TTL of its own does not end.
-    if asked == 0 && policies.iter().any(|p| p == "root") && wish.explicit_max_ttl.is_zero() {
+    if asked == 0
+        && period == 0
+        && policies.iter().any(|p| p == "root")
+        && wish.explicit_max_ttl.is_zero()
+    {
         return match session.entry.life.expire_time {
-            0 => Ok((0, None)),
+            0 => Ok((0, Vec::new())),
             _ => Err(Error::invalid("expiring root tokens cannot create non-expiring root tokens")),
         };
     }
@@ -130,8 +132,13 @@ fn ttl(
         .mounts
         .route(point)
         .ok_or_else(|| Error::internal("the token backend is not mounted"))?;
-    let (default, max) = effective_ttls(active.mounts.facts(), &mount);
-    Ok(cap_ttl(asked, default, max, wish.explicit_max_ttl.as_secs()))
+    let wish = TtlWish {
+        ttl: asked,
+        period,
+        explicit_max_ttl: wish.explicit_max_ttl.as_secs(),
+        ..TtlWish::default()
+    };
+    wish.settle(effective_ttls(active.mounts.facts(), &mount))
 }
 
 /// What may be asked for by whom.
@@ -174,10 +181,12 @@ fn check(wish: &Wish, session: &Session, sudo: bool) -> Result<()> {
 
 fn policies(wish: &Wish, session: &Session, sudo: bool) -> Result<Vec<String>> {
     let own = &session.entry.policies;
-    let mut wanted: Vec<String> =
-        wish.policies.iter().map(|p| p.trim().to_lowercase()).filter(|p| !p.is_empty()).collect();
+    let mut wanted = sanitized_policies(&wish.policies, false);
     if wanted.is_empty() {
         wanted.clone_from(own);
+    }
+    if let Some(only) = wanted.iter().find(|p| *p == RESPONSE_WRAPPING.0) {
+        return Err(Error::invalid(format!("cannot assign policy {only:?}")));
     }
     let subset = wanted.iter().all(|p| own.contains(p) || p == "default");
     if !sudo && !session.is_root() && !subset {

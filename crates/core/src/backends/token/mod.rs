@@ -17,7 +17,7 @@ use crate::{
     active::Active,
     mounts::effective_ttls,
     session::Session,
-    tokens::{Digest, TokenEntry, cap_ttl, now},
+    tokens::{Digest, TokenEntry, TtlWish},
 };
 
 /// The engine.
@@ -86,7 +86,6 @@ impl Engine for Tokens {
                 .help("Ends a token; its children live on without a parent.")
                 .write(Self::revoke_orphan),
             path("accessors").sudo().help("Accessors of all tokens.").list(Self::accessors),
-            path("accessors/").sudo().help("Accessors of all tokens.").list(Self::accessors),
         ])
         .help("Tokens: the credential that every request carries.")
     }
@@ -154,10 +153,7 @@ impl Tokens {
     async fn renew_by_digest(&self, digest: &Digest, token: &str, increment: u64) -> Result<Reply> {
         let active = self.active()?;
         let entry = active.tokens.lookup(digest).await?.ok_or_else(bad_token)?;
-        if entry.life.expire_time == 0 {
-            return Ok(Reply::auth(show::auth(&entry, token)));
-        }
-        if !entry.life.renewable {
+        if entry.life.expire_time == 0 || !entry.life.renewable {
             return Err(Error::invalid("lease is not renewable"));
         }
         let mount = active
@@ -165,27 +161,17 @@ impl Tokens {
             .route(&entry.path)
             .ok_or_else(|| Error::invalid("the auth method that made the token is gone"))?
             .0;
-        let (default, max) = effective_ttls(active.mounts.facts(), &mount);
-        let asked = if entry.life.period > 0 { entry.life.period } else { increment };
-        let (mut ttl, warning) = match entry.life.period {
-            0 => cap_ttl(asked, default, max, entry.life.explicit_max_ttl),
-            _ => cap_ttl(asked, default, default.max(std::time::Duration::from_secs(asked)), 0),
+        let wish = TtlWish {
+            ttl: increment,
+            period: entry.life.period,
+            explicit_max_ttl: entry.life.explicit_max_ttl,
+            backend_max_ttl: 0,
+            created: u64::try_from(entry.creation_time).ok(),
         };
-        // However often it is renewed, its whole life keeps within the limits.
-        let created = u64::try_from(entry.creation_time).unwrap_or(0);
-        let end_of_life = match (entry.life.period, entry.life.explicit_max_ttl) {
-            (0, 0) => created.saturating_add(max.as_secs()),
-            (0, explicit) => created.saturating_add(explicit.min(max.as_secs())),
-            (_, 0) => u64::MAX,
-            (_, explicit) => created.saturating_add(explicit),
-        };
-        ttl = ttl.min(end_of_life.saturating_sub(now()));
+        let (ttl, warnings) = wish.settle(effective_ttls(active.mounts.facts(), &mount))?;
         let entry = active.tokens.renew(digest, ttl).await?;
         let reply = Reply::auth(show::auth(&entry, token));
-        Ok(match warning {
-            Some(text) => reply.warning(text),
-            None => reply,
-        })
+        Ok(warnings.into_iter().fold(reply, Reply::warning))
     }
 
     async fn revoke(&self, req: Request<Given>) -> Result<Reply> {

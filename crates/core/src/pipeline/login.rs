@@ -1,0 +1,89 @@
+//! The token that a login deserves.
+
+use std::time::Duration;
+
+use boltwork_logical::{Auth, Error, Failure, TokenType};
+
+use super::authorize::Authorized;
+use crate::{
+    active::Active,
+    mounts::{Table, effective_ttls},
+    tokens::{NewToken, TtlWish, sanitized_policies},
+};
+
+/// Makes the token that a login deserves, and writes it into the reply.
+pub async fn login(
+    active: &Active,
+    request: &Authorized,
+    mut auth: Box<Auth>,
+    warnings: &mut Vec<String>,
+) -> Result<Box<Auth>, Failure> {
+    check(request, &auth)?;
+    let mount = &request.target.mount;
+    auth.policies = sanitized_policies(auth.policies.iter(), !auth.token.no_default_policy);
+    if auth.policies.iter().any(|p| p == "root") {
+        return Err(Error::invalid("auth methods cannot create root tokens").into());
+    }
+    let wish = TtlWish {
+        ttl: auth.lease.ttl.as_secs(),
+        period: auth.token.period.as_secs(),
+        explicit_max_ttl: auth.token.explicit_max_ttl.as_secs(),
+        backend_max_ttl: auth.lease.max_ttl.as_secs(),
+        created: None,
+    };
+    let (ttl, more) = wish.settle(effective_ttls(active.mounts.facts(), mount))?;
+    warnings.extend(more);
+    let (token, entry) = active
+        .tokens
+        .create(NewToken {
+            policies: auth.policies.clone(),
+            path: request.inbound.path.clone(),
+            meta: Some(auth.metadata.clone()),
+            display_name: display_name(&mount.point(), &auth.display_name),
+            num_uses: auth.token.num_uses,
+            ttl,
+            explicit_max_ttl: auth.token.explicit_max_ttl.as_secs(),
+            period: auth.token.period.as_secs(),
+            renewable: auth.lease.renewable,
+            bound_cidrs: auth.token.bound_cidrs.clone(),
+            ..NewToken::default()
+        })
+        .await?;
+    auth.client_token = token;
+    auth.accessor.clone_from(&entry.accessor);
+    auth.display_name.clone_from(&entry.display_name);
+    auth.lease.ttl = Duration::from_secs(ttl);
+    auth.token.token_policies.clone_from(&auth.policies);
+    auth.token.identity_policies.clear();
+    auth.token.entity_id.clear();
+    auth.token.token_type = TokenType::Service;
+    auth.token.orphan = true;
+    Ok(auth)
+}
+
+/// Only an auth method logs in, only on a path that it declared for that, and only within reason.
+fn check(request: &Authorized, auth: &Auth) -> Result<(), Error> {
+    if request.target.mount.table != Table::Auth {
+        return Err(Error::internal("unexpected Auth response for non-token backend"));
+    }
+    if request.session.is_some() {
+        return Err(Error::internal(
+            "the backend answered with a login on a path that is not declared unauthenticated",
+        ));
+    }
+    if auth.token.num_uses < 0 {
+        return Err(Error::internal(
+            "the backend asked for a token with a negative number of uses",
+        ));
+    }
+    Ok(())
+}
+
+/// `userpass-alice`: the mount, and what the backend calls the caller.
+fn display_name(point: &str, name: &str) -> String {
+    let mount = point.trim_start_matches("auth/").trim_end_matches('/').replace('/', "-");
+    match name.is_empty() {
+        true => mount,
+        false => format!("{mount}-{name}"),
+    }
+}
