@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::{Builtin, FilePermissions};
+use crate::Builtin;
+use crate::integrity::FilePermissions;
 
 /// Settings. Make one with [`PluginHostConfig::new`] and change what is to differ.
 pub struct PluginHostConfig {
@@ -13,16 +14,23 @@ pub struct PluginHostConfig {
     /// An existing or new folder for the private folder of this server, in which plugins get
     /// theirs. Sockets go there, so its path must not be longer than some forty bytes.
     pub runtime_parent: PathBuf,
-    /// Owner and mode that the plugin folder and programs must have, where that is to be checked.
-    pub file_permissions: Option<FilePermissions>,
+    /// Owner that the plugin folder and programs must have where permissions are checked; none, or
+    /// 0, for the user that the server runs as (`plugin_file_uid`).
+    pub file_uid: Option<u32>,
+    /// Mode that they must have; none, or 0, for "not writable for others" (`plugin_file_permissions`).
+    pub file_permissions: Option<u32>,
+    /// Whether permissions are checked; if nothing is said, the environment decides
+    /// (`VAULT_ENABLE_FILE_PERMISSIONS_CHECK` and its `BAO_` form).
+    pub check_permissions: Option<bool>,
     /// The server's version as plugins are told it: `1.18.3`. Not empty.
     pub version: String,
     /// The plugins that are compiled in.
     pub builtins: Vec<Builtin>,
     /// How long a plugin may take from its start until it is set up.
     pub start_timeout: Duration,
-    /// Names of plugins that are never to share a process.
-    pub multiplexing_opt_out: Vec<String>,
+    /// Names of plugins that are never to share a process; if nothing is said, the environment's
+    /// (`VAULT_PLUGIN_MULTIPLEXING_OPT_OUT` and its `BAO_` form).
+    pub multiplexing_opt_out: Option<Vec<String>>,
 }
 
 /// The environment says something that cannot be understood.
@@ -36,34 +44,46 @@ pub struct ConfigError {
 }
 
 impl PluginHostConfig {
-    /// No plugin folder, no built-in plugins, no checks of permissions, sixty seconds.
-    pub fn new(version: impl Into<String>) -> Self {
+    /// No plugin folder, no built-in plugins, sixty seconds; the rest as the environment says.
+    pub fn new(version: impl Into<String>, runtime_parent: impl Into<PathBuf>) -> Self {
         Self {
             plugin_directory: None,
-            runtime_parent: std::env::temp_dir(),
+            runtime_parent: runtime_parent.into(),
+            file_uid: None,
             file_permissions: None,
+            check_permissions: None,
             version: version.into(),
             builtins: Vec::new(),
             start_timeout: go_plugin::host::START_TIMEOUT,
-            multiplexing_opt_out: Vec::new(),
+            multiplexing_opt_out: None,
         }
     }
 
-    /// Reads what Vault and OpenBao take from their environment: the switch for the check of
-    /// permissions (to be done with these `permissions`), and the names of plugins that are not to
-    /// share a process. `BAO_` names come before `VAULT_` names.
-    pub fn with_environment(mut self, permissions: FilePermissions) -> Result<Self, ConfigError> {
+    /// What is to be checked, if anything is.
+    pub(crate) fn permissions(&self) -> Result<Option<FilePermissions>, ConfigError> {
         const CHECK: [&str; 2] =
             ["BAO_ENABLE_FILE_PERMISSIONS_CHECK", "VAULT_ENABLE_FILE_PERMISSIONS_CHECK"];
+        let check = match (self.check_permissions, first(CHECK)) {
+            (Some(check), _) => check,
+            (None, Some((variable, value))) => parse_bool(variable, &value)?,
+            (None, None) => false,
+        };
+        let wanted = FilePermissions {
+            uid: self.file_uid.unwrap_or(0),
+            mode: self.file_permissions.unwrap_or(0),
+        };
+        Ok(check.then_some(wanted))
+    }
+
+    /// Who never shares a process. Names are compared as they stand there, blanks and all.
+    pub(crate) fn opt_out(&self) -> Vec<String> {
         const OPT_OUT: [&str; 2] =
             ["BAO_PLUGIN_MULTIPLEXING_OPT_OUT", "VAULT_PLUGIN_MULTIPLEXING_OPT_OUT"];
-        if let Some((variable, value)) = first(CHECK) {
-            self.file_permissions = parse_bool(variable, &value)?.then_some(permissions);
-        }
-        if let Some((_, names)) = first(OPT_OUT) {
-            self.multiplexing_opt_out = names.split(',').map(str::to_owned).collect();
-        }
-        Ok(self)
+        let named = || {
+            let (_, names) = first(OPT_OUT)?;
+            Some(names.split(',').map(str::to_owned).collect())
+        };
+        self.multiplexing_opt_out.clone().or_else(named).unwrap_or_default()
     }
 }
 

@@ -45,9 +45,9 @@ pub(crate) fn tell(doing: Doing, entry: &PluginEntry, error: &HostError) -> Erro
 fn advice(error: &HostError) -> Option<String> {
     match error {
         HostError::Start(start) => start_advice(start),
-        HostError::Timeout { .. } => Some(
-            "It started, but hangs: look at its log for what it is waiting for".to_owned(),
-        ),
+        HostError::Timeout { .. } => {
+            Some("It started, but hangs: look at its log for what it is waiting for".to_owned())
+        }
         HostError::Refused(_) => {
             Some("That is the plugin's own answer: check the mount's options".to_owned())
         }

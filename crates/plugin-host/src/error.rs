@@ -103,6 +103,10 @@ pub enum HostError {
     #[error("{0}")]
     WrongKind(String),
 
+    /// The environment says something that cannot be understood.
+    #[error(transparent)]
+    Config(#[from] crate::ConfigError),
+
     /// The server is sealed or stops.
     #[error("Vault is sealed")]
     Closed,
@@ -158,17 +162,35 @@ const SHOWN_LINES: usize = 5;
 /// How a process ended, to be put behind a statement that it did.
 pub(crate) fn ended(status: Option<ExitStatus>, stderr: &[String]) -> String {
     let status = status.map(|status| format!(" ({status})")).unwrap_or_default();
-    let from = stderr.len().saturating_sub(SHOWN_LINES);
-    let lines = stderr.get(from..).unwrap_or_default();
-    if lines.is_empty() {
+    let (before, last) = stderr.split_at(stderr.len().saturating_sub(SHOWN_LINES));
+    if last.is_empty() {
         return status;
     }
-    format!("{status}; last on its stderr: {}", lines.join(" / "))
+    // The trace behind a panic is long, and only its first line says what happened.
+    let panic = before.iter().find(|line| is_panic(line));
+    let panic = panic.map(|line| format!("; {line}")).unwrap_or_default();
+    format!("{status}{panic}; last on its stderr: {}", last.join(" / "))
+}
+
+fn is_panic(line: &str) -> bool {
+    line.starts_with("panic: ")
+        || line.starts_with("fatal error: ")
+        || line.contains("' panicked at")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_panic_is_shown_however_long_its_trace_is() {
+        let mut lines = vec!["all is well".to_owned(), "panic: no more".to_owned()];
+        lines.extend((0..20).map(|number| format!("frame {number}")));
+        let text = ended(None, &lines);
+        assert!(text.contains("panic: no more") && text.contains("frame 19"), "{text}");
+        assert!(!text.contains("all is well") && !text.contains("frame 3 "), "{text}");
+        assert_eq!(ended(None, &[]), "");
+    }
 
     #[test]
     fn the_systems_answers_are_printed_as_others_print_them() {

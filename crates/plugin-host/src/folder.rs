@@ -78,9 +78,8 @@ fn remove_abandoned(parent: &Path) {
 
 /// Ours, and nobody holds its lock. A folder without a lock may be about to get one.
 fn is_abandoned(path: &Path) -> bool {
-    let ours = std::fs::symlink_metadata(path).is_ok_and(|facts| {
-        facts.is_dir() && facts.uid() == rustix::process::geteuid().as_raw()
-    });
+    let ours = std::fs::symlink_metadata(path)
+        .is_ok_and(|facts| facts.is_dir() && facts.uid() == rustix::process::geteuid().as_raw());
     ours && File::open(path.join(LOCK)).is_ok_and(|lock| {
         rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok()
     })

@@ -4,17 +4,18 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use boltwork_logical::{
     BoxFuture, Error, PluginEntry, PluginId, PluginKind, PluginStatus, Plugins, Registration,
-    Running, Setup, Storage, Version,
+    Running, Setup, Storage,
 };
 use tokio::sync::watch;
 
-use crate::catalog::{self, Builtin, Catalog, Checked, not_found};
+use crate::catalog::{self, Builtin, Catalog, Checked, Found};
 use crate::diagnose::{Doing, tell};
 use crate::folder::RuntimeFolder;
 use crate::gate::SetupGate;
 use crate::instance::{Instance, Remote};
+use crate::integrity::locate;
 use crate::pool::Pool;
-use crate::preflight::{self, Found};
+use crate::preflight;
 use crate::rules::Rules;
 use crate::starter::Starter;
 use crate::{HostError, PluginHostConfig, status};
@@ -29,7 +30,8 @@ pub struct PluginHost {
 impl PluginHost {
     /// Makes the server's private folder and removes those of servers that were killed. Starts
     /// nothing.
-    pub fn new(config: PluginHostConfig) -> Result<Self, HostError> {
+    pub fn new(config: PluginHostConfig) -> Result<Arc<Self>, HostError> {
+        let (permissions, opt_out) = (config.permissions()?, config.opt_out());
         let directory = config
             .plugin_directory
             .map(|path| std::path::absolute(&path).map_err(HostError::file("finding", &path)))
@@ -39,17 +41,18 @@ impl PluginHost {
             .map_err(HostError::file("making the folder for plugins in", parent))?;
         let rules = Rules {
             directory: directory.clone(),
-            permissions: config.file_permissions,
+            permissions,
             version: config.version,
             start_timeout: config.start_timeout,
-            multiplexing_opt_out: config.multiplexing_opt_out,
+            multiplexing_opt_out: opt_out,
         };
-        let starter = Starter { rules, pool: Pool::default(), folder, sealed: watch::Sender::new(0) };
-        Ok(Self {
-            catalog: Arc::new(Catalog::new(config.builtins, directory)),
+        let starter =
+            Starter { rules, pool: Pool::default(), folder, sealed: watch::Sender::new(0) };
+        Ok(Arc::new(Self {
+            catalog: Arc::new(Catalog::new(config.builtins, directory.is_some())),
             starter: Arc::new(starter),
             instances: Mutex::default(),
-        })
+        }))
     }
 
     fn running(&self) -> Vec<Arc<Instance>> {
@@ -58,21 +61,27 @@ impl PluginHost {
     }
 
     async fn try_registration(&self, checked: Checked) -> Result<Vec<String>, Error> {
-        let asked = checked.version.clone();
-        let kind = checked.kind;
-        let mut entry = checked.entry(kind.unwrap_or(PluginKind::Secret), asked.clone());
-        let tried = match kind {
+        let mut entry = PluginEntry {
+            id: PluginId {
+                kind: checked.kind.unwrap_or(PluginKind::Secret),
+                name: checked.name.clone(),
+                version: checked.version.clone(),
+            },
+            command: checked.command.clone(),
+            args: checked.args.clone(),
+            env: checked.env.clone(),
+            sha256: checked.sha256.to_vec(),
+            builtin: false,
+            deprecation: None,
+        };
+        let tried = match checked.kind {
             Some(_) => preflight::run(&self.starter, &entry).await,
             None => preflight::find_kind(&self.starter, &mut entry).await,
         };
-        let Found { version, kind, warnings } =
-            tried.map_err(|error| tell(Doing::Preflight, &entry, &error))?;
-        if let Some(kind) = kind {
-            entry.id.kind = kind;
-        }
-        entry.id.version = settle(&entry.id.name, asked, version)?;
-        self.catalog.put(&entry).await?;
-        Ok(warnings)
+        let tried = tried.map_err(|error| tell(Doing::Preflight, &entry, &error))?;
+        let kind = tried.kind.unwrap_or(entry.id.kind);
+        self.catalog.store(checked, kind, &tried.version).await?;
+        Ok(tried.warnings)
     }
 
     async fn create_builtin(&self, builtin: &Builtin, mut setup: Setup) -> Result<Running, Error> {
@@ -112,36 +121,17 @@ impl PluginHost {
     }
 }
 
-/// The version to store, from the one that was asked for and the one that the plugin reports.
-fn settle(name: &str, asked: String, reported: String) -> Result<String, Error> {
-    if reported.is_empty() {
-        return Ok(asked);
-    }
-    if !asked.is_empty() && asked != reported {
-        return Err(Error::Invalid(format!(
-            "plugin version mismatch: {name} reported version ({reported}) did not match requested \
-             version ({asked})"
-        )));
-    }
-    match Version::parse_strict(&reported) {
-        Ok(version) => Ok(version.to_string()),
-        Err(why) => Err(Error::Internal(format!(
-            "plugin self-reported version {reported:?} is not a valid semantic version: {why}"
-        ))),
-    }
-}
-
 impl Plugins for PluginHost {
     fn open(&self, storage: Arc<dyn Storage>) -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(async move {
-            self.catalog.open(Some(storage));
+            self.catalog.open(storage);
             Ok(())
         })
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {
-            self.catalog.open(None);
+            self.catalog.close();
             self.starter.sealed.send_modify(|times| *times = times.wrapping_add(1));
             let running = self.running();
             let ends = running.iter().map(|instance| instance.end());
@@ -152,17 +142,24 @@ impl Plugins for PluginHost {
 
     fn register(&self, registration: Registration) -> BoxFuture<'_, Result<Vec<String>, Error>> {
         Box::pin(async move {
-            let checked = catalog::check(registration, &self.starter.rules)?;
+            let rules = &self.starter.rules;
+            let checked = catalog::check(registration, |command| rules.check_command(command))?;
+            locate(rules.directory.as_deref(), &checked.command)?;
             self.try_registration(checked).await
         })
     }
 
     fn deregister<'a>(&'a self, id: &'a PluginId) -> BoxFuture<'a, Result<(), Error>> {
-        Box::pin(self.catalog.delete(id))
+        Box::pin(self.catalog.remove(id))
     }
 
     fn get<'a>(&'a self, id: &'a PluginId) -> BoxFuture<'a, Result<Option<PluginEntry>, Error>> {
-        Box::pin(self.catalog.get(id))
+        Box::pin(async {
+            Ok(self.catalog.find(id).await?.map(|found| match found {
+                Found::Builtin(builtin) => builtin.entry(),
+                Found::External(entry) => entry,
+            }))
+        })
     }
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<PluginEntry>, Error>> {
@@ -184,13 +181,9 @@ impl Plugins for PluginHost {
         setup: Setup,
     ) -> BoxFuture<'a, Result<Running, Error>> {
         Box::pin(async move {
-            let entry = self.catalog.get(id).await?.ok_or_else(|| not_found(id))?;
-            if !entry.builtin {
-                return self.create_external(&entry, setup).await;
-            }
-            match self.catalog.builtin(id.kind, &id.name) {
-                Some(builtin) => self.create_builtin(builtin, setup).await,
-                None => Err(not_found(id)),
+            match self.catalog.require(id).await? {
+                Found::Builtin(builtin) => self.create_builtin(&builtin, setup).await,
+                Found::External(entry) => self.create_external(&entry, setup).await,
             }
         })
     }

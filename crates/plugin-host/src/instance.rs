@@ -26,7 +26,7 @@ use boltwork_wire::{pb, request_to_wire};
 use go_plugin::host::Exit;
 use tokio::sync::watch;
 
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Found, not_found};
 use crate::diagnose::{Doing, called, tell};
 use crate::error::{call_error, ended};
 use crate::live::{Live, Lost};
@@ -150,8 +150,11 @@ impl Instance {
         let process = live.process();
         let text = format!("exited{}", ended(exit.status, &exit.stderr));
         tracing::error!(
-            plugin = instance.id.name, version = instance.id.version,
-            mount = instance.mount_point(), pid = process.client.pid(), "plugin process {text}"
+            plugin = instance.id.name,
+            version = instance.id.version,
+            mount = instance.mount_point(),
+            pid = process.client.pid(),
+            "plugin process {text}"
         );
         *instance.counts.note() = text;
         if process.started.1.elapsed() >= STABLE {
@@ -211,7 +214,8 @@ impl Instance {
                 }
                 State::Live(_) | State::Down { .. } => {}
             }
-            Self::restart(this).await
+            // Rare and large: kept off the stack and out of every request's future.
+            Box::pin(Self::restart(this)).await
         };
         tokio::select! {
             biased;
@@ -222,9 +226,7 @@ impl Instance {
 
     /// Replaces the backend by a new one. Under the lock `changing`.
     async fn restart(this: &Arc<Self>) -> Result<Arc<Live>, Error> {
-        tracing::warn!(
-            plugin = this.id.name, mount = this.mount_point(), "restarting the plugin"
-        );
+        tracing::warn!(plugin = this.id.name, mount = this.mount_point(), "restarting the plugin");
         match this.start().await {
             Ok(live) => {
                 let live = Arc::new(live);
@@ -252,7 +254,11 @@ impl Instance {
     }
 
     async fn start(&self) -> Result<Live, Error> {
-        let entry = self.catalog.external(&self.id).await?;
+        let entry = match self.catalog.require(&self.id).await? {
+            Found::External(entry) => entry,
+            // Deregistered, and what is left under the name is not what was mounted.
+            Found::Builtin(_) => return Err(not_found(&self.id)),
+        };
         let told = |error| tell(Doing::Starting, &entry, &error);
         let live = self.starter.begin(&entry, &self.setup).await.map_err(told)?;
         if !self.initialized.load(Ordering::Relaxed) {

@@ -42,7 +42,6 @@ pub use catalog::Builtin;
 pub use config::{ConfigError, PluginHostConfig};
 pub use error::HostError;
 pub use host::PluginHost;
-pub use integrity::FilePermissions;
 
 #[cfg(doc)]
 use boltwork_logical::Plugins;

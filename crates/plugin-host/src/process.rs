@@ -91,8 +91,11 @@ impl Process {
         let client = go_plugin::host::start(command).await?;
         let started = (SystemTime::now(), Instant::now());
         tracing::info!(
-            plugin = order.entry.id.name, version = order.entry.id.version, pid = client.pid(),
-            protocol = client.version(), "plugin started"
+            plugin = order.entry.id.name,
+            version = order.entry.id.version,
+            pid = client.pid(),
+            protocol = client.version(),
+            "plugin started"
         );
         let opted_out = rules.multiplexing_opt_out.contains(&order.entry.id.name);
         let mut process = Self {

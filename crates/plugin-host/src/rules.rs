@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use boltwork_logical::Error;
+
 use crate::HostError;
 use crate::integrity::{FilePermissions, check_permissions};
 
@@ -22,6 +24,13 @@ pub(crate) struct Rules {
 }
 
 impl Rules {
+    /// Checks them for a command that is being registered, as it was written.
+    pub fn check_command(&self, command: &str) -> Result<(), Error> {
+        let Some(directory) = &self.directory else { return Ok(()) };
+        let checked = self.check_permissions(&directory.join(command));
+        checked.map_err(|why| Error::Internal(why.to_string()))
+    }
+
     /// Checks owner and mode of the plugin folder and of a program in it (wire spec 5.11).
     pub fn check_permissions(&self, program: &Path) -> Result<(), HostError> {
         let Some(wanted) = self.permissions else { return Ok(()) };

@@ -35,7 +35,9 @@ impl Starter {
 
     /// Starts a process of its own.
     pub async fn process(&self, order: Order) -> Result<Process, HostError> {
-        self.unless_sealed(Process::start(order, &self.rules, self.folder.path())).await
+        // Starting is rare and its future large.
+        let started = Box::pin(Process::start(order, &self.rules, self.folder.path()));
+        self.unless_sealed(started).await
     }
 
     /// Sets up a backend, in a running process or in a new one.
@@ -58,7 +60,7 @@ impl Starter {
                 }
             }
         };
-        self.unless_sealed(begun).await
+        self.unless_sealed(Box::pin(begun)).await
     }
 
     /// Gives up when the server is sealed.
@@ -76,10 +78,7 @@ impl Starter {
 }
 
 /// Whether a backend is of the kind that it was registered as.
-pub(crate) fn check_kind(
-    entry: &PluginEntry,
-    found: Option<BackendKind>,
-) -> Result<(), HostError> {
+pub(crate) fn check_kind(entry: &PluginEntry, found: Option<BackendKind>) -> Result<(), HostError> {
     let name = &entry.id.name;
     let found = found.unwrap_or(BackendKind::Unknown);
     match (entry.id.kind, found) {

@@ -107,7 +107,7 @@ async fn open_transactions_are_bounded_and_end_with_the_backend() {
     for _ in 0..256 {
         last = begin(&service).await;
     }
-    let refused = service.begin_tx(Request::new(Empty {})).await.unwrap_err();
+    let refused = service.begin_tx(Request::new(Empty {})).await.err().unwrap();
     assert_eq!(refused.code(), tonic::Code::ResourceExhausted);
     service.transactions.end();
     assert_ne!(put(&service, "a", &last).await, "");
@@ -119,7 +119,7 @@ async fn nothing_is_written_during_setup() {
     let gate = SetupGate::default();
     let service = service(gate.guard(Arc::new(MemoryStorage::default())));
     assert_eq!(put(&service, "a", "").await, "cannot write to storage during setup");
-    let refused = service.begin_tx(Request::new(Empty {})).await.unwrap_err();
+    let refused = service.begin_tx(Request::new(Empty {})).await.err().unwrap();
     assert_eq!(refused.message(), "cannot write to storage during setup");
     let answer = Service::is_transactional(&service, Request::new(Empty {})).await.unwrap();
     assert!(answer.into_inner().transactional, "asking is allowed");

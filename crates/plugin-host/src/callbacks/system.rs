@@ -92,10 +92,9 @@ impl Service for SystemService {
 
     async fn entity_info(&self, request: Request<EntityInfoArgs>) -> Answer<EntityInfoReply> {
         answer(match self.0.entity_info(&request.get_ref().entity_id).await {
-            Ok(entity) => EntityInfoReply {
-                entity: entity.as_ref().map(entity_to_wire),
-                err: String::new(),
-            },
+            Ok(entity) => {
+                EntityInfoReply { entity: entity.as_ref().map(entity_to_wire), err: String::new() }
+            }
             Err(error) => EntityInfoReply { entity: None, err: text(&error) },
         })
     }

@@ -1,135 +1,132 @@
-//! A catalog entry at rest (wire spec 5.1): HashiCorp's and OpenBao's form are read, one that both
-//! read is written.
+//! Catalog entries as they are stored (wire spec 5.1).
+//!
+//! HashiCorp's and OpenBao's servers write them a little differently; both are read, and what both
+//! can read is written.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use boltwork_logical::{PluginEntry, PluginId, PluginKind};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The JSON. What is not here is ignored when read.
-#[derive(Serialize, Deserialize)]
-struct Stored {
-    name: String,
-    /// A number; newer Vaults write the word.
-    #[serde(rename = "type", default)]
-    kind: Value,
+/// An entry's JSON.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct StoredEntry {
+    pub name: String,
+    /// A number from OpenBao and older Vaults, a word from newer ones.
+    #[serde(rename = "type")]
+    pub kind: StoredKind,
+    /// Canonical, or empty.
     #[serde(default)]
-    version: String,
+    pub version: String,
+    /// Relative to the plugin directory.
     #[serde(default)]
-    command: String,
-    /// Go writes an empty list as `null`.
+    pub command: String,
     #[serde(default)]
-    args: Option<Vec<String>>,
+    pub args: Option<Vec<String>>,
     #[serde(default)]
-    env: Option<Vec<String>>,
+    pub env: Option<Vec<String>>,
+    /// Raw bytes; base64 in JSON, as Go writes them.
+    #[serde(default, serialize_with = "to_base64", deserialize_with = "from_base64")]
+    pub sha256: Vec<u8>,
     #[serde(default)]
-    sha256: Option<String>,
-    #[serde(default)]
-    builtin: bool,
+    pub builtin: bool,
 }
 
-/// Kind of a stored entry: very old ones do not know theirs.
-type Kind = Option<PluginKind>;
+/// A kind, if it is one that we know.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct StoredKind(pub Option<PluginKind>);
 
-fn kind(value: &Value) -> Result<Kind, String> {
-    let bad = || format!("its type {value} is none that this server knows");
-    match value {
-        Value::Null => Ok(None),
-        Value::Number(number) => match number.as_u64() {
-            Some(0) => Ok(None),
-            Some(number) => PluginKind::from_number(number).map(Some).ok_or_else(bad),
-            None => Err(bad()),
-        },
-        Value::String(word) if word.is_empty() || word == "unknown" => Ok(None),
-        Value::String(word) => PluginKind::parse(word).map(Some).map_err(|_| bad()),
-        _ => Err(bad()),
+impl Serialize for StoredKind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u8(self.0.map_or(0, |kind| kind as u8))
     }
 }
 
-/// Reads an entry; one without a type of its own gets `assumed`.
-pub(super) fn read(text: &[u8], assumed: PluginKind) -> Result<PluginEntry, String> {
-    let stored: Stored = serde_json::from_slice(text).map_err(|why| why.to_string())?;
-    let sha256 = STANDARD
-        .decode(stored.sha256.unwrap_or_default())
-        .map_err(|why| format!("its sha256: {why}"))?;
-    let kind = kind(&stored.kind)?.unwrap_or(assumed);
-    Ok(PluginEntry {
-        id: PluginId { kind, name: stored.name, version: stored.version },
-        command: stored.command,
-        args: stored.args.unwrap_or_default(),
-        env: stored.env.unwrap_or_default(),
-        sha256,
-        builtin: false,
-        deprecation: None,
-    })
+impl<'de> Deserialize<'de> for StoredKind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self(match serde_json::Value::deserialize(deserializer)? {
+            serde_json::Value::String(word) => PluginKind::parse(&word).ok(),
+            serde_json::Value::Number(number) => number.as_u64().and_then(PluginKind::from_number),
+            _ => None,
+        }))
+    }
 }
 
-/// Writes an entry.
-pub(super) fn write(entry: &PluginEntry) -> Result<Vec<u8>, serde_json::Error> {
-    serde_json::to_vec(&Stored {
-        name: entry.id.name.clone(),
-        kind: Value::from(entry.id.kind as u64),
-        version: entry.id.version.clone(),
-        command: entry.command.clone(),
-        args: Some(entry.args.clone()),
-        env: Some(entry.env.clone()),
-        sha256: Some(STANDARD.encode(&entry.sha256)),
-        builtin: false,
-    })
+fn to_base64<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&BASE64_STANDARD.encode(bytes))
+}
+
+fn from_base64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?.unwrap_or_default();
+    BASE64_STANDARD.decode(text).map_err(serde::de::Error::custom)
+}
+
+impl StoredEntry {
+    /// The entry as the server speaks of it; `None` for a kind that we do not know.
+    pub fn into_entry(self) -> Option<PluginEntry> {
+        Some(PluginEntry {
+            id: PluginId { kind: self.kind.0?, name: self.name, version: self.version },
+            command: self.command,
+            args: self.args.unwrap_or_default(),
+            env: self.env.unwrap_or_default(),
+            sha256: self.sha256,
+            builtin: false,
+            deprecation: None,
+        })
+    }
+
+    /// The form to store.
+    pub fn of(entry: &PluginEntry) -> Self {
+        Self {
+            name: entry.id.name.clone(),
+            kind: StoredKind(Some(entry.id.kind)),
+            version: entry.id.version.clone(),
+            command: entry.command.clone(),
+            args: Some(entry.args.clone()),
+            env: Some(entry.env.clone()),
+            sha256: entry.sha256.clone(),
+            builtin: false,
+        }
+    }
+}
+
+/// Where an entry is kept, below the catalog's prefix.
+pub fn key(id: &PluginId) -> String {
+    match id.version.is_empty() {
+        true => format!("{}/{}", id.kind, id.name),
+        false => format!("{}/{}/{}", id.kind, id.name, id.version),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn entry() -> PluginEntry {
-        PluginEntry {
-            id: PluginId { kind: PluginKind::Secret, name: "a/b".into(), version: "v1.0.0".into() },
-            command: "prog".into(),
-            args: vec!["-x".into()],
-            env: vec!["A=b".into()],
-            sha256: vec![1, 2, 255],
-            builtin: false,
-            deprecation: None,
-        }
-    }
-
-    #[test]
-    fn an_entry_is_written_with_a_number_for_its_type_and_read_back() {
-        let text = write(&entry()).unwrap();
-        let json: Value = serde_json::from_slice(&text).unwrap();
-        assert_eq!((&json["type"], &json["sha256"]), (&Value::from(3), &Value::from("AQL/")));
-        assert_eq!(read(&text, PluginKind::Auth), Ok(entry()));
-    }
-
     #[test]
     fn entries_of_both_servers_are_read() {
-        let hashicorp = br#"{"name":"a/b","type":"secret","version":"v1.0.0","oci_image":"",
-            "runtime":"","command":"prog","args":["-x"],"env":["A=b"],"sha256":"AQL/",
-            "builtin":false}"#;
-        let openbao = br#"{"name":"a/b","type":3,"version":"v1.0.0","command":"prog","args":["-x"],
-            "env":["A=b"],"sha256":"AQL/","builtin":false,"oci":false,"declarative":true}"#;
-        for text in [&hashicorp[..], &openbao[..]] {
-            assert_eq!(read(text, PluginKind::Auth), Ok(entry()));
+        let openbao = r#"{"name":"kv","type":3,"version":"v1.0.0","command":"kv","args":null,"env":null,"sha256":"AQI=","builtin":false,"oci":false}"#;
+        let vault = r#"{"name":"kv","type":"secret","version":"v1.0.0","command":"kv","args":[],"env":["A=b"],"sha256":"AQI=","builtin":false,"oci_image":"","runtime":""}"#;
+        for json in [openbao, vault] {
+            let entry = serde_json::from_str::<StoredEntry>(json).unwrap().into_entry().unwrap();
+            assert_eq!(entry.id.kind, PluginKind::Secret);
+            assert_eq!(entry.sha256, [1, 2]);
         }
     }
 
     #[test]
-    fn an_entry_from_before_types_gets_the_type_it_is_asked_for() {
-        for text in [&br#"{"name":"x","args":null,"sha256":null}"#[..], br#"{"name":"x","type":0}"#] {
-            let read = read(text, PluginKind::Auth).unwrap();
-            assert_eq!((read.id.kind, read.args.len()), (PluginKind::Auth, 0));
-        }
-    }
-
-    #[test]
-    fn what_is_no_entry_is_refused() {
-        for text in
-            ["", "[]", "{}", r#"{"name":"x","type":4}"#, r#"{"name":"x","type":-1}"#,
-             r#"{"name":"x","type":"kms"}"#, r#"{"name":"x","sha256":"?"}"#]
-        {
-            assert!(read(text.as_bytes(), PluginKind::Auth).is_err(), "{text}");
-        }
+    fn the_form_written_has_a_numeric_type_and_reads_back() {
+        let entry = PluginEntry {
+            id: PluginId { kind: PluginKind::Auth, name: "a/b".into(), version: "v1.0.0".into() },
+            command: "c".into(),
+            args: vec!["-x".into()],
+            env: vec!["K=v".into()],
+            sha256: vec![7; 32],
+            builtin: false,
+            deprecation: None,
+        };
+        let json = serde_json::to_string(&StoredEntry::of(&entry)).unwrap();
+        assert!(json.contains(r#""type":1"#), "{json}");
+        let back = serde_json::from_str::<StoredEntry>(&json).unwrap().into_entry().unwrap();
+        assert_eq!(back, entry);
+        assert_eq!(key(&entry.id), "auth/a/b/v1.0.0");
     }
 }

@@ -1,11 +1,11 @@
-//! Which plugins there are: those that are built in, and those that were registered (wire spec 5).
+//! The catalog: which plugins there are, built in and registered (wire spec 5.1, 5.2, 5.5, 5.7).
 //!
-//! Left out: whether a plugin works (`preflight`), and running it.
+//! It keeps entries and finds them. Whether a binary is what it should be, and whether it works, is
+//! found out elsewhere, before an entry is stored.
 
 mod entry;
-mod registration;
+mod rules;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
@@ -13,7 +13,9 @@ use boltwork_logical::{
     Entry, Error, Factory, PluginEntry, PluginId, PluginKind, Storage, Version,
 };
 
-pub(crate) use registration::{Checked, check};
+pub(crate) use rules::{Checked, check};
+
+use entry::{StoredEntry, key};
 
 /// A plugin that is compiled in.
 #[derive(Clone)]
@@ -22,16 +24,244 @@ pub struct Builtin {
     pub kind: PluginKind,
     /// Name.
     pub name: String,
-    /// Version with the `builtin` mark: `v1.2.3+builtin.boltwork`.
+    /// Canonical, with `builtin` in its metadata: `v0.1.0+builtin.boltwork`.
     pub version: String,
     /// Makes its backends.
     pub factory: Arc<dyn Factory>,
-    /// `supported`, `deprecated`, `pending removal` or `removed`, if anything is said.
-    pub deprecation: Option<&'static str>,
+    /// `supported`, `deprecated`, `pending removal`, `removed`.
+    pub deprecation: &'static str,
+}
+
+/// What a lookup found.
+#[derive(Clone)]
+pub enum Found {
+    /// A plugin that is compiled in.
+    Builtin(Builtin),
+    /// A registered one.
+    External(PluginEntry),
+}
+
+/// Storage while the server is unsealed.
+struct Open(Arc<dyn Storage>);
+
+/// The catalog.
+pub struct Catalog {
+    builtins: Vec<Builtin>,
+    /// External plugins count only where there is a directory to run them from.
+    runs_external: bool,
+    open: ArcSwapOption<Open>,
+}
+
+impl Catalog {
+    /// A catalog that is not open yet.
+    pub fn new(builtins: Vec<Builtin>, runs_external: bool) -> Self {
+        Self { builtins, runs_external, open: ArcSwapOption::empty() }
+    }
+
+    /// The server is unsealed: entries are below this storage.
+    pub fn open(&self, storage: Arc<dyn Storage>) {
+        self.open.store(Some(Arc::new(Open(storage))));
+    }
+
+    /// The server is sealed.
+    pub fn close(&self) {
+        self.open.store(None);
+    }
+
+    fn storage(&self) -> Result<Arc<dyn Storage>, Error> {
+        self.open.load().as_ref().map(|open| Arc::clone(&open.0)).ok_or(Error::Sealed)
+    }
+
+    /// Finds a plugin: a registered one before a built-in one of the same name.
+    pub async fn find(&self, id: &PluginId) -> Result<Option<Found>, Error> {
+        if self.runs_external
+            && let Some(entry) = self.external(id).await?
+        {
+            return Ok(Some(Found::External(entry)));
+        }
+        let Some(builtin) = self.builtin(id.kind, &id.name) else { return Ok(None) };
+        match id.version.as_str() {
+            "" => Ok(Some(Found::Builtin(builtin.clone()))),
+            version if version == builtin.version && !self.is_shadowed(id).await? => {
+                Ok(Some(Found::Builtin(builtin.clone())))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// As [`Catalog::find`], but not finding it is an error.
+    pub async fn require(&self, id: &PluginId) -> Result<Found, Error> {
+        self.find(id).await?.ok_or_else(|| not_found(id))
+    }
+
+    /// The one that is compiled in.
+    pub fn builtin(&self, kind: PluginKind, name: &str) -> Option<&Builtin> {
+        self.builtins.iter().find(|b| b.kind == kind && b.name == name)
+    }
+
+    /// Whether an unversioned registered plugin hides the built-in one.
+    async fn is_shadowed(&self, id: &PluginId) -> Result<bool, Error> {
+        let unversioned = PluginId { version: String::new(), ..id.clone() };
+        Ok(self.runs_external && self.external(&unversioned).await?.is_some())
+    }
+
+    async fn external(&self, id: &PluginId) -> Result<Option<PluginEntry>, Error> {
+        let storage = self.storage()?;
+        if let Some(entry) = load(storage.as_ref(), &key(id)).await? {
+            // `a/v1` without a version and `a` in version 1 would share a key: the content decides.
+            return Ok(Some(entry).filter(|e| e.id == *id));
+        }
+        // Entries from before there were kinds in keys; their own kind must fit.
+        if id.version.is_empty() {
+            let untyped = load(storage.as_ref(), &id.name).await?;
+            return Ok(untyped.filter(|e| e.id.kind == id.kind && e.id.name == id.name));
+        }
+        Ok(None)
+    }
+
+    /// Every plugin, sorted by kind, name and version.
+    pub async fn list(&self) -> Result<Vec<PluginEntry>, Error> {
+        let mut entries = match self.runs_external {
+            true => self.all_external().await?,
+            false => Vec::new(),
+        };
+        for builtin in &self.builtins {
+            let hidden = entries.iter().any(|e| {
+                e.id.kind == builtin.kind && e.id.name == builtin.name && e.id.version.is_empty()
+            });
+            if !hidden {
+                entries.push(builtin.entry());
+            }
+        }
+        entries.sort_by(|a, b| {
+            let version = |e: &PluginEntry| Version::parse_loose(&e.id.version).ok();
+            (a.id.kind, &a.id.name).cmp(&(b.id.kind, &b.id.name)).then_with(|| {
+                match (version(a), version(b)) {
+                    (Some(x), Some(y)) => x.precedence(&y),
+                    (x, y) => x.is_some().cmp(&y.is_some()),
+                }
+            })
+        });
+        Ok(entries)
+    }
+
+    async fn all_external(&self) -> Result<Vec<PluginEntry>, Error> {
+        let storage = self.storage()?;
+        let mut found: Vec<PluginEntry> = Vec::new();
+        let mut folders = vec![String::new()];
+        while let Some(folder) = folders.pop() {
+            // Pins and the like are not plugins.
+            if folder == "pinned/" {
+                continue;
+            }
+            for child in storage.list(&folder).await? {
+                let path = format!("{folder}{child}");
+                if path.ends_with('/') {
+                    folders.push(path);
+                } else if let Some(entry) = load(storage.as_ref(), &path).await? {
+                    found.push(entry);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Names and versions of a plugin's registered entries, unsorted.
+    async fn versions(&self, kind: PluginKind, name: &str) -> Result<Vec<String>, Error> {
+        if !self.runs_external {
+            return Ok(Vec::new());
+        }
+        let prefix = format!("{kind}/{name}/");
+        let mut versions = self.storage()?.list(&prefix).await?;
+        // A folder belongs to another plugin whose name begins like this one's.
+        versions.retain(|v| !v.ends_with('/') && Version::parse_strict(v).is_ok());
+        Ok(versions)
+    }
+
+    /// The version to store for a new mount (wire spec 5.5).
+    pub async fn select_version(
+        &self,
+        kind: PluginKind,
+        name: &str,
+        wanted: &str,
+    ) -> Result<String, Error> {
+        let id = |version: &str| PluginId { kind, name: name.into(), version: version.into() };
+        if wanted.is_empty() {
+            if self.is_shadowed(&id("")).await? {
+                return Ok(String::new());
+            }
+            let mut versions = self.versions(kind, name).await?;
+            versions.sort_by(|a, b| match (Version::parse_strict(a), Version::parse_strict(b)) {
+                (Ok(a), Ok(b)) => a.precedence(&b),
+                _ => a.cmp(b),
+            });
+            if let Some(highest) = versions.pop() {
+                tracing::debug!(plugin = name, version = highest, "pinning plugin version");
+                return Ok(highest);
+            }
+            return self.require(&id("")).await.map(|_| String::new());
+        }
+        let version = Version::parse_loose(wanted).map_err(|e| {
+            Error::invalid(format!("version {wanted:?} is not a valid semantic version: {e}"))
+        })?;
+        let id = id(&version.to_string());
+        if self.builtin(kind, name).is_some_and(|b| b.version == id.version) {
+            if self.is_shadowed(&id).await? {
+                return Err(Error::invalid(format!(
+                    "{kind} plugin {name:?}, version {} not found, as it is overridden by an \
+                     unversioned plugin of the same name. Omit `plugin_version` to use the \
+                     unversioned plugin",
+                    id.version
+                )));
+            }
+            return Ok(String::new());
+        }
+        self.require(&id).await.map(|_| id.version)
+    }
+
+    /// Stores a checked and tried registration, under the version it reports if none was asked for
+    /// (rules 18 and 19). Replaces an entry of the same kind, name and version.
+    pub async fn store(
+        &self,
+        checked: Checked,
+        kind: PluginKind,
+        reported: &str,
+    ) -> Result<PluginEntry, Error> {
+        let version = agreed_version(&checked, reported)?;
+        let entry = PluginEntry {
+            id: PluginId { kind, name: checked.name, version },
+            command: checked.command,
+            args: checked.args,
+            env: checked.env,
+            sha256: checked.sha256.to_vec(),
+            builtin: false,
+            deprecation: None,
+        };
+        let value = serde_json::to_vec(&StoredEntry::of(&entry))
+            .map_err(|e| Error::internal(e.to_string()))?;
+        self.storage()?.put(Entry::new(key(&entry.id), value)).await?;
+        Ok(entry)
+    }
+
+    /// Forgets an entry; no error if there is none.
+    pub async fn remove(&self, id: &PluginId) -> Result<(), Error> {
+        if Version::parse_strict(&id.version).is_ok_and(|v| v.is_builtin()) {
+            return Err(Error::invalid(format!("version {:?} cannot be deleted", id.version)));
+        }
+        let storage = self.storage()?;
+        storage.delete(&key(id)).await?;
+        if id.version.is_empty()
+            && load(storage.as_ref(), &id.name).await?.is_some_and(|e| e.id.kind == id.kind)
+        {
+            storage.delete(&id.name).await?;
+        }
+        Ok(())
+    }
 }
 
 impl Builtin {
-    fn entry(&self) -> PluginEntry {
+    /// The built-in one as lists show it.
+    pub fn entry(&self) -> PluginEntry {
         PluginEntry {
             id: PluginId {
                 kind: self.kind,
@@ -43,231 +273,49 @@ impl Builtin {
             env: Vec::new(),
             sha256: Vec::new(),
             builtin: true,
-            deprecation: self.deprecation,
+            deprecation: Some(self.deprecation),
         }
     }
 }
 
-/// The catalog. Its storage is there while the server is unsealed.
-pub(crate) struct Catalog {
-    builtins: Vec<Builtin>,
-    /// Without it no external plugin counts.
-    pub directory: Option<PathBuf>,
-    storage: ArcSwapOption<Arc<dyn Storage>>,
-}
-
-impl Catalog {
-    pub fn new(builtins: Vec<Builtin>, directory: Option<PathBuf>) -> Self {
-        Self { builtins, directory, storage: ArcSwapOption::empty() }
-    }
-
-    /// Takes the storage, or forgets it.
-    pub fn open(&self, storage: Option<Arc<dyn Storage>>) {
-        self.storage.store(storage.map(Arc::new));
-    }
-
-    fn storage(&self) -> Result<Arc<dyn Storage>, Error> {
-        self.storage.load_full().map(|storage| (*storage).clone()).ok_or(Error::Sealed)
-    }
-
-    /// The built-in plugin of a kind and name.
-    pub fn builtin(&self, kind: PluginKind, name: &str) -> Option<&Builtin> {
-        self.builtins.iter().find(|builtin| builtin.kind == kind && builtin.name == name)
-    }
-
-    /// Looks a plugin up (wire spec 5.2).
-    pub async fn get(&self, id: &PluginId) -> Result<Option<PluginEntry>, Error> {
-        if let Some(found) = self.registered(id).await? {
-            return Ok(Some(found));
+fn agreed_version(checked: &Checked, reported: &str) -> Result<String, Error> {
+    if checked.version.is_empty() {
+        if reported.is_empty() {
+            return Ok(String::new());
         }
-        let Some(builtin) = self.builtin(id.kind, &id.name) else { return Ok(None) };
-        if id.version.is_empty() {
-            return Ok(Some(builtin.entry()));
-        }
-        let wanted = builtin.version == id.version && !self.is_hidden(builtin).await?;
-        Ok(wanted.then(|| builtin.entry()))
-    }
-
-    /// A registered plugin that is to be run; an error if there is none.
-    pub async fn external(&self, id: &PluginId) -> Result<PluginEntry, Error> {
-        self.registered(id).await?.ok_or_else(|| not_found(id))
-    }
-
-    /// Whether an unversioned plugin has taken a built-in one's name.
-    async fn is_hidden(&self, builtin: &Builtin) -> Result<bool, Error> {
-        let id = PluginId {
-            kind: builtin.kind,
-            name: builtin.name.clone(),
-            version: String::new(),
-        };
-        Ok(self.registered(&id).await?.is_some())
-    }
-
-    async fn registered(&self, id: &PluginId) -> Result<Option<PluginEntry>, Error> {
-        let storage = self.storage()?;
-        if self.directory.is_none() {
-            return Ok(None);
-        }
-        let mut found = self.read(&*storage, &key(id), id.kind).await?;
-        if found.is_none() && id.version.is_empty() {
-            // From before there were types.
-            found = self.read(&*storage, &id.name, id.kind).await?;
-        }
-        // `a/v1.0.0` without a version and `a` in version 1.0.0 have the same key.
-        Ok(found.filter(|found| found.id == *id))
-    }
-
-    async fn read(
-        &self,
-        storage: &dyn Storage,
-        key: &str,
-        kind: PluginKind,
-    ) -> Result<Option<PluginEntry>, Error> {
-        let Some(stored) = storage.get(key).await? else { return Ok(None) };
-        entry::read(&stored.value, kind)
-            .map(Some)
-            .map_err(|why| Error::Internal(format!("failed to decode plugin entry {key:?}: {why}")))
-    }
-
-    /// Stores an entry under its own id.
-    pub async fn put(&self, entry: &PluginEntry) -> Result<(), Error> {
-        let text = entry::write(entry).map_err(|why| {
-            Error::Internal(format!("failed to encode plugin entry {:?}: {why}", entry.id.name))
-        })?;
-        Ok(self.storage()?.put(Entry::new(key(&entry.id), text)).await?)
-    }
-
-    /// Forgets an entry; one that is built in cannot be forgotten.
-    pub async fn delete(&self, id: &PluginId) -> Result<(), Error> {
-        let version = &id.version;
-        if Version::parse_strict(version).is_ok_and(|version| version.is_builtin()) {
-            return Err(Error::Invalid(format!("version {version:?} cannot be deleted")));
-        }
-        let storage = self.storage()?;
-        storage.delete(&key(id)).await?;
-        if version.is_empty() && !id.name.contains('/') {
-            storage.delete(&id.name).await?;
-        }
-        Ok(())
-    }
-
-    /// Everything, sorted by kind, name and version.
-    pub async fn list(&self) -> Result<Vec<PluginEntry>, Error> {
-        let mut all = self.all_registered().await?;
-        for builtin in &self.builtins {
-            let hidden = all.iter().any(|entry| {
-                let id = &entry.id;
-                id.kind == builtin.kind && id.name == builtin.name && id.version.is_empty()
-            });
-            if !hidden {
-                all.push(builtin.entry());
-            }
-        }
-        all.sort_by(|a, b| {
-            let names = (a.id.kind, &a.id.name).cmp(&(b.id.kind, &b.id.name));
-            names.then_with(|| by_version(&a.id.version, &b.id.version))
+        return Version::parse_strict(reported).map(|v| v.to_string()).map_err(|e| {
+            Error::internal(format!(
+                "plugin self-reported version {reported:?} is not a valid semantic version: {e}"
+            ))
         });
-        Ok(all)
     }
-
-    async fn all_registered(&self) -> Result<Vec<PluginEntry>, Error> {
-        let storage = self.storage()?;
-        let mut found = Vec::new();
-        if self.directory.is_none() {
-            return Ok(found);
-        }
-        for kind in PluginKind::ALL {
-            let mut folders = vec![format!("{kind}/")];
-            while let Some(folder) = folders.pop() {
-                for child in storage.list(&folder).await? {
-                    let key = format!("{folder}{child}");
-                    if child.ends_with('/') {
-                        folders.push(key);
-                        continue;
-                    }
-                    match self.read(&*storage, &key, kind).await {
-                        Ok(Some(entry)) => found.push(entry),
-                        Ok(None) => {}
-                        // One that cannot be read must not hide the others.
-                        Err(error) => tracing::warn!(key, %error, "skipping a catalog entry"),
-                    }
-                }
-            }
-        }
-        Ok(found)
+    if !reported.is_empty() && reported != checked.version {
+        return Err(Error::invalid(format!(
+            "plugin version mismatch: {} reported version ({reported}) did not match requested \
+             version ({})",
+            checked.name, checked.version
+        )));
     }
-
-    /// The version to store for a new mount (wire spec 5.5).
-    pub async fn select_version(
-        &self,
-        kind: PluginKind,
-        name: &str,
-        wanted: &str,
-    ) -> Result<String, Error> {
-        let id = |version: String| PluginId { kind, name: name.to_owned(), version };
-        let builtin = self.builtin(kind, name);
-        let unversioned = self.registered(&id(String::new())).await?.is_some();
-        if wanted.is_empty() {
-            let newest = if unversioned { None } else { self.newest(kind, name).await? };
-            return Ok(newest.unwrap_or_default());
-        }
-        let version = Version::parse_loose(wanted)
-            .map_err(|why| Error::Invalid(not_a_version(wanted, &why)))?
-            .to_string();
-        if builtin.is_some_and(|builtin| builtin.version == version) {
-            if !unversioned {
-                return Ok(String::new());
-            }
-            return Err(Error::Invalid(format!(
-                "{kind} plugin {name:?}, version {version} not found, as it is overridden by an \
-                 unversioned plugin of the same name. Omit `plugin_version` to use the unversioned \
-                 plugin"
-            )));
-        }
-        let id = id(version);
-        match self.registered(&id).await? {
-            Some(_) => Ok(id.version),
-            None => Err(not_found(&id)),
-        }
-    }
-
-    async fn newest(&self, kind: PluginKind, name: &str) -> Result<Option<String>, Error> {
-        let all = self.all_registered().await?;
-        let versions = all
-            .into_iter()
-            .filter(|entry| entry.id.kind == kind && entry.id.name == name)
-            .map(|entry| entry.id.version)
-            .filter(|version| !version.is_empty());
-        Ok(versions.max_by(|a, b| by_version(a, b)))
-    }
+    Ok(checked.version.clone())
 }
 
-/// Where an entry lies.
-fn key(id: &PluginId) -> String {
-    let PluginId { kind, name, version } = id;
-    if version.is_empty() { format!("{kind}/{name}") } else { format!("{kind}/{name}/{version}") }
-}
-
-/// No such plugin: text and kind are Vault's.
+/// No such plugin, in Vault's words.
 pub(crate) fn not_found(id: &PluginId) -> Error {
     let version = match id.version.as_str() {
         "" => String::new(),
         version => format!(", version={version}"),
     };
-    Error::Invalid(format!("plugin not found in the catalog: {}{version}", id.name))
+    Error::invalid(format!("plugin not found in the catalog: {}{version}", id.name))
 }
 
-fn not_a_version(text: &str, why: &impl std::fmt::Display) -> String {
-    format!("version {text:?} is not a valid semantic version: {why}")
-}
-
-fn by_version(a: &str, b: &str) -> std::cmp::Ordering {
-    match (Version::parse_strict(a), Version::parse_strict(b)) {
-        (Ok(left), Ok(right)) => left.precedence(&right).then_with(|| a.cmp(b)),
-        _ => a.cmp(b),
+/// An entry that cannot be read does not hide the others; the log says which it is.
+async fn load(storage: &dyn Storage, key: &str) -> Result<Option<PluginEntry>, Error> {
+    let Some(stored) = storage.get(key).await? else { return Ok(None) };
+    match serde_json::from_slice::<StoredEntry>(&stored.value) {
+        Ok(entry) => Ok(entry.into_entry()),
+        Err(error) => {
+            tracing::warn!(key, %error, "a stored catalog entry cannot be read and is passed over");
+            Ok(None)
+        }
     }
 }
-
-#[cfg(test)]
-#[path = "tests.rs"]
-mod tests;

@@ -9,6 +9,7 @@
 
 mod elf;
 mod permissions;
+mod place;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -19,10 +20,10 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest;
 use go_plugin::host::Executable;
-use rustix::fs::{MemfdFlags, SealFlags, StatVfsMountFlags};
+use rustix::fs::{MemfdFlags, SealFlags};
 
-pub use permissions::FilePermissions;
-pub(crate) use permissions::check as check_permissions;
+pub(crate) use permissions::{FilePermissions, check as check_permissions};
+pub(crate) use place::locate;
 
 use crate::HostError;
 use crate::folder::Folder;
@@ -74,9 +75,7 @@ fn check_file(file: &File, path: &Path) -> Result<(), HostError> {
     if facts.len() > LARGEST {
         return refused("not a program: it is larger than 2 GiB");
     }
-    let mount =
-        rustix::fs::fstatvfs(file).map_err(|why| HostError::file("statfs", path)(why.into()))?;
-    if mount.f_flag.contains(StatVfsMountFlags::NOEXEC) {
+    if place::is_noexec(file) {
         return refused(
             "permission denied: its file system is mounted noexec; move plugin_directory or \
              mount it without noexec",

@@ -9,7 +9,7 @@ use crate::error::reason;
 
 /// What owner and mode a file must have.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct FilePermissions {
+pub(crate) struct FilePermissions {
     /// Owner; 0 for the user that the server runs as.
     pub uid: u32,
     /// Mode bits; 0 for "no write permission for group and others".

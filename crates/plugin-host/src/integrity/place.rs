@@ -66,8 +66,13 @@ mod tests {
         assert_eq!(locate(Some(&inside), "good").unwrap(), inside.join("good"));
         assert!(text(&inside, "none").contains("no such file or directory"));
         assert!(text(&inside, "../elsewhere/bad").contains("parent references"));
-        for (dir, command) in [(&inside, "link"), (&inside, "sub/deep"), (&base.join("alias"), "good")] {
-            assert!(text(dir, command).contains("outside of configured plugin directory"), "{command}");
+        for (dir, command) in
+            [(&inside, "link"), (&inside, "sub/deep"), (&base.join("alias"), "good")]
+        {
+            assert!(
+                text(dir, command).contains("outside of configured plugin directory"),
+                "{command}"
+            );
         }
         assert!(locate(None, "good").is_err());
         std::fs::remove_dir_all(base).unwrap();
