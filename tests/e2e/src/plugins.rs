@@ -4,6 +4,7 @@
 
 use crate::http::{Answer, Api};
 use crate::server::Server;
+use crate::{process, wait_for};
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -59,6 +60,25 @@ impl Server {
     pub fn run(&self, plugin: &Plugin, path: &str) {
         plugin.register(&self.api()).status(204);
         plugin.enable(&self.api(), path).status(204);
+    }
+}
+
+impl Server {
+    /// Sends SIGKILL to every plugin process and waits until they are reaped. OpenBao hands on the
+    /// transport's error to whoever asks before it has noticed, so under it `path` is read until
+    /// that is over; ours has no such grace.
+    pub fn kill_plugins(&self, path: &str) {
+        let children = self.plugins_running();
+        assert!(!children.is_empty(), "there is no plugin to kill");
+        for child in children {
+            process::kill9(child.pid);
+            wait_for("the killed process is reaped", || {
+                process::find(child.pid).is_none().then_some(())
+            });
+        }
+        if self.is_bao() {
+            wait_for("the plugin is back", || self.api().read(path).succeeded().then_some(()));
+        }
     }
 }
 

@@ -693,9 +693,7 @@ fn a_plugin_that_is_killed_is_started_again_and_has_lost_nothing() {
         let api = server.api();
         server.run(&plugin, "mock");
         api.write("mock/kv/key", &json!({"value": "kept"})).status(204);
-        let pid = u32::try_from(pid_of(&api, "mock")).expect("a process id");
-        process::kill9(pid);
-        wait_for("the killed process is reaped", || process::find(pid).is_none().then_some(()));
+        server.kill_plugins("mock/kv/key");
         assert_eq!(api.read("mock/kv/key").ok().string("value"), "kept");
         server.expect_plugins(1);
     }

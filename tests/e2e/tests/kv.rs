@@ -3,7 +3,7 @@
 //!
 //! Left out on purpose: what kv itself guarantees in detail; its own crate tests that.
 
-use boltwork_e2e::{Answer, Api, Kind, Server, Setup, process, tools, wait_for};
+use boltwork_e2e::{Answer, Api, Kind, Server, Setup, tools, wait_for};
 use serde_json::{Value, json};
 
 /// Where a kv engine is taken from.
@@ -171,14 +171,7 @@ fn survives_kill_and_seal(server: &Server) {
     let api = server.api();
     api.write("v1/kept", &json!({"x": 1})).status(204);
     put(&api, "v2/data/kept", &json!({"x": 2}), &json!({})).status(200);
-    let children = server.plugins_running();
-    assert!(!children.is_empty());
-    for child in children {
-        process::kill9(child.pid);
-        wait_for("the killed process is reaped", || {
-            process::find(child.pid).is_none().then_some(())
-        });
-    }
+    server.kill_plugins("v1/kept");
     assert_eq!(api.read("v1/kept").ok().data()["x"], 1);
     assert_eq!(api.read("v2/data/kept").ok().data()["data"]["x"], 2);
     server.seal();
