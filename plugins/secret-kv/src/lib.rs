@@ -22,7 +22,12 @@ use boltwork_sdk::{
 };
 
 pub use crate::clock::Clock;
-use crate::{store::Store, upgrade::Gate, v1::Plain, v2::Versioned};
+use crate::{
+    store::Store,
+    upgrade::Gate,
+    v1::{Hinting, Plain},
+    v2::Versioned,
+};
 
 /// The version that the engine reports of itself.
 pub const VERSION: &str = concat!("v", env!("CARGO_PKG_VERSION"));
@@ -57,7 +62,8 @@ impl Factory for Kv {
                 "" | "1" => {
                     let option = setup.config.get("leased_passthrough");
                     let leased = option.is_some_and(|value| value == "true");
-                    into_backend(Plain { leased }, setup)
+                    Ok(Arc::new(Hinting(into_backend(Plain { leased }, setup)?))
+                        as Arc<dyn Backend>)
                 }
                 "2" => versioned(setup, self.clock).await,
                 other => Err(Error::invalid(format!(

@@ -2,12 +2,17 @@
 //!
 //! The payload of a write is the secret, stored as it came under the path itself; that is the
 //! layout of HashiCorp's and OpenBao's engines too, so mounts can change hands. Not here: leases in
-//! earnest. A lease duration is shown with every read, as a hint when to read again; only with the
-//! mount's option `leased_passthrough=true` can it be renewed.
+//! earnest. A duration is shown with every read, as a hint when to read again; only with the mount's
+//! option `leased_passthrough=true` is it a lease, which can be renewed.
+
+use std::{sync::Arc, time::Duration};
 
 use boltwork_sdk::{
     Engine, Reply, Request, Result, Routes, Ttl,
-    logical::{Data, Entry, Error},
+    logical::{
+        self, Backend, BackendKind, BoxFuture, Data, Entry, Error, Existence, Failure, Lease,
+        Operation, Secret, SpecialPaths,
+    },
     path,
 };
 use schemars::JsonSchema;
@@ -69,15 +74,26 @@ impl Plain {
     }
 
     async fn answer(&self, req: Request, path: &str) -> Result<Reply> {
-        let Some(mut entry) = req.storage.get(path).await? else { return Ok(Reply::not_found()) };
+        if !names_secret(path) {
+            return Ok(Reply::not_found());
+        }
+        // Both at once: for an external plugin each is a call to the server.
+        let (found, default) = tokio::join!(req.storage.get(path), req.system.default_lease_ttl());
+        let Some(mut entry) = found? else { return Ok(Reply::not_found()) };
         let secret = Data::parse(std::mem::take(&mut entry.value)).map_err(|_| unreadable(path))?;
         let said = duration(&secret);
-        let ttl = match said.and_then(|seconds| seconds) {
-            Some(seconds) => Ttl::seconds(u64::try_from(seconds).unwrap_or(0)),
-            None => req.system.default_lease_ttl().await.into(),
+        let ttl = match said.flatten() {
+            Some(seconds) => Duration::from_secs(u64::try_from(seconds).unwrap_or(0)),
+            None => default,
         };
-        let renewable = self.leased && said.is_some();
-        Ok(Reply::text_of(secret).leased(LEASE, ttl, json!({})).renewable(renewable))
+        if self.leased {
+            let reply = Reply::text_of(secret).leased(LEASE, Ttl::from(ttl), json!({}));
+            return Ok(reply.renewable(said.is_some()));
+        }
+        // A secret that remembers nothing is only a hint; servers keep no lease for it.
+        let hint = Secret { lease: Lease { ttl, ..Lease::default() }, ..Secret::default() };
+        let reply = logical::Reply { secret: Some(Box::new(hint)), ..logical::Reply::data(secret) };
+        Ok(reply.into())
     }
 
     /// There is nothing to take back.
@@ -101,7 +117,9 @@ impl Plain {
     }
 
     async fn delete(&self, req: Request<At>) -> Result<Reply> {
-        req.storage.delete(&req.fields.path).await?;
+        if names_secret(&req.fields.path) {
+            req.storage.delete(&req.fields.path).await?;
+        }
         Ok(Reply::empty())
     }
 
@@ -114,7 +132,61 @@ impl Plain {
     }
 
     async fn exists(&self, req: Request<At>) -> Result<bool> {
-        Ok(req.storage.get(&req.fields.path).await?.is_some())
+        let path = &req.fields.path;
+        Ok(names_secret(path) && req.storage.get(path).await?.is_some())
+    }
+}
+
+/// Whether a path is that of a secret, and not the root or a folder.
+fn names_secret(path: &str) -> bool {
+    !path.is_empty() && !path.ends_with('/')
+}
+
+/// A mount of version 1 that takes its hints back.
+///
+/// Vault and OpenBao keep leases for hints all the same, of every plugin that is not called kv, and
+/// ask to revoke them. As the hints remember nothing, not even whose they are, they have no place in
+/// the table of routes.
+pub struct Hinting(pub Arc<dyn Backend>);
+
+impl Backend for Hinting {
+    fn kind(&self) -> BackendKind {
+        self.0.kind()
+    }
+
+    fn special_paths(&self) -> Arc<SpecialPaths> {
+        self.0.special_paths()
+    }
+
+    fn initialize(&self) -> BoxFuture<'_, Result<(), Error>> {
+        self.0.initialize()
+    }
+
+    fn handle(
+        &self,
+        request: logical::Request,
+    ) -> BoxFuture<'_, Result<Option<logical::Reply>, Failure>> {
+        let is_hint = |secret: &Secret| !secret.internal.mentions("\"secret_type\"");
+        if request.operation == Operation::Revoke && request.secret.as_deref().is_some_and(is_hint)
+        {
+            return Box::pin(async { Ok(None) });
+        }
+        self.0.handle(request)
+    }
+
+    fn exists<'a>(
+        &'a self,
+        request: &'a logical::Request,
+    ) -> BoxFuture<'a, Result<Existence, Error>> {
+        self.0.exists(request)
+    }
+
+    fn invalidate<'a>(&'a self, key: &'a str) -> BoxFuture<'a, ()> {
+        self.0.invalidate(key)
+    }
+
+    fn cleanup(&self) -> BoxFuture<'_, ()> {
+        self.0.cleanup()
     }
 }
 

@@ -5,11 +5,11 @@
 mod support;
 
 use serde_json::json;
-use support::{Mount, wait};
+use support::{Lab, wait};
 
 #[tokio::test]
 async fn a_version_expires_and_can_be_brought_back_for_another_term() {
-    let mount = Mount::new("2").await;
+    let mount = Lab::new("2").await;
     mount.write("config", json!({"delete_version_after": "1h"})).await.ok();
     mount.write("metadata/short", json!({"delete_version_after": "10m"})).await.ok();
     for path in ["data/long", "data/short"] {

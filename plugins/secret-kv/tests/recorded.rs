@@ -13,8 +13,7 @@ use serde_json::{Map, Value, json};
 use support::{Mount, masked};
 
 /// Tells one recording; every difference is listed.
-async fn tell(version: &str, recording: &Value) -> Vec<String> {
-    let mount = Mount::new(version).await;
+async fn tell(mount: &Mount, recording: &Value) -> Vec<String> {
     let mut differences = Vec::new();
     for case in recording.as_array().unwrap() {
         let text = |key: &str| case[key].as_str().unwrap_or_default();
@@ -61,10 +60,20 @@ fn none(differences: Vec<String>) {
     assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
+/// Tells a recording to fresh mounts in both homes.
+async fn tell_both(version: &str, group: &str, recording: &Value) -> Vec<String> {
+    let mut differences = Vec::new();
+    for (mount, home) in Mount::both(&[("version", version)]).await.iter().zip(["in", "over"]) {
+        let found = tell(mount, recording).await;
+        differences.extend(found.into_iter().map(|text| format!("[{group}, {home}] {text}")));
+    }
+    differences
+}
+
 #[tokio::test]
 async fn version_1_answers_as_recorded() {
     let recording = serde_json::from_str(include_str!("recorded/v1.json")).unwrap();
-    none(tell("1", &recording).await);
+    none(tell_both("1", "v1", &recording).await);
 }
 
 #[tokio::test]
@@ -73,8 +82,7 @@ async fn version_2_answers_as_recorded() {
         serde_json::from_str(include_str!("recorded/v2.json")).unwrap();
     let mut differences = Vec::new();
     for (group, recording) in groups {
-        let found = tell("2", &recording).await;
-        differences.extend(found.into_iter().map(|text| format!("[{group}] {text}")));
+        differences.extend(tell_both("2", &group, &recording).await);
     }
     none(differences);
 }

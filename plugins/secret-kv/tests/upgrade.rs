@@ -7,13 +7,13 @@ mod support;
 use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
-use support::{Answer, Mount, UUID, memory::Memory};
+use support::{Answer, Lab, UUID, memory::Memory};
 
 const PATHS: [&str; 6] = ["a", "config", "data/x", "dir/b", "dir/sub/c", "meta/y"];
 
 /// A mount of version 1 with secrets.
 async fn filled(storage: Arc<Memory>) -> Arc<Memory> {
-    let mount = Mount::over("1", Arc::clone(&storage)).await;
+    let mount = Lab::over("1", Arc::clone(&storage)).await;
     for path in PATHS {
         mount.write(path, json!({"at": path})).await.ok();
     }
@@ -21,7 +21,7 @@ async fn filled(storage: Arc<Memory>) -> Arc<Memory> {
 }
 
 /// Asks until the upgrade is over.
-async fn patiently(mount: &Mount, path: &str) -> Answer {
+async fn patiently(mount: &Lab, path: &str) -> Answer {
     for _ in 0..2_000 {
         let answer = mount.read(path).await;
         if !answer.errors.iter().any(|text| text.starts_with("Upgrading from non-versioned")) {
@@ -32,7 +32,7 @@ async fn patiently(mount: &Mount, path: &str) -> Answer {
     panic!("the upgrade never ended");
 }
 
-async fn all_upgraded(mount: &Mount) {
+async fn all_upgraded(mount: &Lab) {
     for path in PATHS {
         let answer = patiently(mount, &format!("data/{path}")).await;
         assert_eq!(answer.at("data"), &json!({"at": path}), "{answer:?}");
@@ -46,7 +46,7 @@ async fn all_upgraded(mount: &Mount) {
 #[tokio::test]
 async fn secrets_of_version_1_become_first_versions() {
     for storage in [Arc::new(Memory::default()), Memory::without_transactions()] {
-        let mount = Mount::over("2", filled(storage).await).await;
+        let mount = Lab::over("2", filled(storage).await).await;
         all_upgraded(&mount).await;
         mount.write("data/a", json!({"data": {"n": 2}})).await.ok();
         let first = mount.read_with("data/a", json!({"version": 1})).await;
@@ -58,7 +58,7 @@ async fn secrets_of_version_1_become_first_versions() {
 async fn requests_are_refused_until_the_upgrade_is_over() {
     let storage = filled(Arc::new(Memory::default())).await;
     // Not initialized: the upgrade has not begun.
-    let mount = Mount::try_over(&[("version", "2")], storage).await.unwrap();
+    let mount = Lab::try_over(&[("version", "2")], storage).await.unwrap();
     for answer in [
         mount.read("data/a").await,
         mount.write("data/a", json!({"data": {}})).await,
@@ -82,11 +82,11 @@ async fn an_upgrade_cut_short_anywhere_goes_on_where_it_was() {
         for writes in 0..24 {
             let storage = filled(storage()).await;
             storage.fail_after(writes);
-            let mount = Mount::over("2", Arc::clone(&storage)).await;
+            let mount = Lab::over("2", Arc::clone(&storage)).await;
             tokio::time::sleep(Duration::from_millis(40)).await;
             mount.backend.cleanup().await;
             storage.heal();
-            let mount = Mount::over("2", storage).await;
+            let mount = Lab::over("2", storage).await;
             all_upgraded(&mount).await;
         }
     }
@@ -96,7 +96,7 @@ async fn an_upgrade_cut_short_anywhere_goes_on_where_it_was() {
 async fn an_upgrade_that_cannot_write_yet_is_tried_again() {
     let storage = filled(Arc::new(Memory::default())).await;
     storage.fail_after(0);
-    let mount = Mount::over("2", Arc::clone(&storage)).await;
+    let mount = Lab::over("2", Arc::clone(&storage)).await;
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(mount.read("data/a").await.status, 400);
     storage.heal();
@@ -106,16 +106,16 @@ async fn an_upgrade_that_cannot_write_yet_is_tried_again() {
 #[tokio::test]
 async fn a_secret_written_between_two_upgrades_becomes_another_version() {
     let storage = filled(Arc::new(Memory::default())).await;
-    all_upgraded(&Mount::over("2", Arc::clone(&storage)).await).await;
-    Mount::over("1", Arc::clone(&storage)).await.write("a", json!({"n": 2})).await.ok();
-    let mount = Mount::over("2", storage).await;
+    all_upgraded(&Lab::over("2", Arc::clone(&storage)).await).await;
+    Lab::over("1", Arc::clone(&storage)).await.write("a", json!({"n": 2})).await.ok();
+    let mount = Lab::over("2", storage).await;
     let answer = patiently(&mount, "data/a").await;
     assert_eq!((answer.at("data/n"), answer.at("metadata/version")), (&json!(2), &json!(2)));
 }
 
 #[tokio::test]
 async fn a_fresh_mount_is_ready_at_once() {
-    let mount = Mount::try_over(&[("version", "2")], Arc::default()).await.unwrap();
+    let mount = Lab::try_over(&[("version", "2")], Arc::default()).await.unwrap();
     mount.write("data/a", json!({"data": {"n": 1}})).await.ok();
 }
 
@@ -129,7 +129,7 @@ async fn versioned_data_of_another_engine_is_not_touched() {
                 storage.set(old, "{}");
             }
             let before = storage.entries();
-            let refused = Mount::try_over(&[("version", "2")], Arc::clone(&storage)).await;
+            let refused = Lab::try_over(&[("version", "2")], Arc::clone(&storage)).await;
             let text = refused.err().unwrap().to_string();
             assert!(
                 text.contains("secret/") && text.contains("the plugin that wrote it"),
@@ -142,13 +142,13 @@ async fn versioned_data_of_another_engine_is_not_touched() {
 
 #[tokio::test]
 async fn an_unknown_version_is_refused() {
-    let refused = Mount::try_over(&[("version", "3")], Arc::default()).await;
+    let refused = Lab::try_over(&[("version", "3")], Arc::default()).await;
     assert!(refused.err().unwrap().to_string().contains("\"3\""));
 }
 
 #[tokio::test]
 async fn without_an_option_it_is_version_1() {
-    let mount = Mount::try_over(&[], Arc::default()).await.unwrap();
+    let mount = Lab::try_over(&[], Arc::default()).await.unwrap();
     mount.write("a", json!({"n": 1})).await.ok();
     assert_eq!(mount.read("a").await.at("n"), 1);
 }

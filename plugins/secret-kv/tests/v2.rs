@@ -8,30 +8,29 @@ use std::sync::Arc;
 
 use boltwork_sdk::logical::Operation;
 use serde_json::{Value, json};
-use support::{Mount, UUID, memory::Memory};
+use support::{Lab, Mount, UUID, memory::Memory};
 
-async fn mount() -> Mount {
-    Mount::new("2").await
+async fn mount() -> Lab {
+    Lab::new("2").await
 }
 
 /// Whether a text stands anywhere in storage.
-fn stored(mount: &Mount, needle: &str) -> bool {
+fn stored(mount: &Lab, needle: &str) -> bool {
     let contains = |bytes: &[u8]| bytes.windows(needle.len()).any(|w| w == needle.as_bytes());
     mount.storage.entries().iter().any(|(key, value)| contains(key.as_bytes()) || contains(value))
 }
 
 #[tokio::test]
 async fn a_secret_is_returned_to_the_letter() {
-    let mount = mount().await;
-    let secret =
-        r#"{"n":12345678901234567890123,"f":1.50,"e":1E+2,"u":"\u00e9","o":{"b":1,"a":2}}"#;
-    let body = format!(r#" {{ "data" : {secret} , "options" : {{}} }} "#);
-    mount.ask_text(Operation::Update, "data/a", &body).await.ok();
-    let mut request =
-        boltwork_sdk::logical::Request::new(Operation::Read, "data/a", mount.storage.clone());
-    request.data = boltwork_sdk::logical::Data::null();
-    let reply = mount.backend.handle(request).await.unwrap().unwrap();
-    assert!(reply.data.as_str().contains(secret), "{}", reply.data.as_str());
+    for mount in Mount::both(&[("version", "2")]).await {
+        let secret =
+            r#"{"n":12345678901234567890123,"f":1.50,"e":1E+2,"u":"\u00e9","o":{"b":1,"a":2}}"#;
+        let body = format!(r#" {{ "data" : {secret} , "options" : {{}} }} "#);
+        mount.ask_text(Operation::Update, "data/a", &body).await.ok();
+        let request = mount.request(Operation::Read, "data/a");
+        let reply = mount.backend.handle(request).await.unwrap().unwrap();
+        assert!(reply.data.as_str().contains(secret), "{}", reply.data.as_str());
+    }
 }
 
 #[tokio::test]
@@ -60,8 +59,8 @@ async fn the_settings_are_read_from_storage_once() {
 #[tokio::test]
 async fn settings_changed_elsewhere_are_noticed_when_the_server_says_so() {
     let storage = Arc::new(Memory::default());
-    let one = Mount::over("2", Arc::clone(&storage)).await;
-    let other = Mount::over("2", storage).await;
+    let one = Lab::over("2", Arc::clone(&storage)).await;
+    let other = Lab::over("2", storage).await;
     assert_eq!(one.read("config").await.at("max_versions"), 0);
     other.write("config", json!({"max_versions": 3})).await.ok();
     one.backend.invalidate(&format!("{UUID}/settings")).await;
@@ -71,7 +70,7 @@ async fn settings_changed_elsewhere_are_noticed_when_the_server_says_so() {
 #[tokio::test]
 async fn data_of_versions_that_had_to_go_is_not_kept() {
     for storage in [Arc::new(Memory::default()), Memory::without_transactions()] {
-        let mount = Mount::over("2", storage).await;
+        let mount = Lab::over("2", storage).await;
         mount.write("config", json!({"max_versions": 2})).await.ok();
         for n in 1..=5 {
             mount.write("data/a", json!({"data": {"word": format!("hunter{n}")}})).await.ok();
@@ -86,7 +85,7 @@ async fn data_of_versions_that_had_to_go_is_not_kept() {
 #[tokio::test]
 async fn destroyed_and_removed_data_is_gone_from_storage() {
     for storage in [Arc::new(Memory::default()), Memory::without_transactions()] {
-        let mount = Mount::over("2", storage).await;
+        let mount = Lab::over("2", storage).await;
         for n in 1..=3 {
             mount.write("data/a", json!({"data": {"word": format!("hunter{n}")}})).await.ok();
         }
@@ -104,62 +103,68 @@ async fn destroyed_and_removed_data_is_gone_from_storage() {
 
 #[tokio::test]
 async fn keys_and_folders_of_the_same_names_do_not_meet() {
-    let mount = mount().await;
-    for path in ["a", "a/1", "a/1/2", "a/b"] {
-        for n in 0..3 {
-            mount.write(&format!("data/{path}"), json!({"data": {"at": path, "n": n}})).await.ok();
+    for mount in Mount::both(&[("version", "2")]).await {
+        for path in ["a", "a/1", "a/1/2", "a/b"] {
+            for n in 0..3 {
+                mount
+                    .write(&format!("data/{path}"), json!({"data": {"at": path, "n": n}}))
+                    .await
+                    .ok();
+            }
         }
-    }
-    for path in ["a", "a/1", "a/1/2", "a/b"] {
-        for n in 0..3 {
-            let version = json!({"version": n + 1});
-            let answer = mount.read_with(&format!("data/{path}"), version).await.ok();
-            assert_eq!(answer.at("data"), &json!({"at": path, "n": n}));
+        for path in ["a", "a/1", "a/1/2", "a/b"] {
+            for n in 0..3 {
+                let version = json!({"version": n + 1});
+                let answer = mount.read_with(&format!("data/{path}"), version).await.ok();
+                assert_eq!(answer.at("data"), &json!({"at": path, "n": n}));
+            }
         }
+        mount.delete("metadata/a").await.ok();
+        assert_eq!(mount.read("data/a/1").await.at("data/n"), 2);
+        assert_eq!(mount.list("metadata/a").await.at("keys"), &json!(["1", "1/", "b"]));
     }
-    mount.delete("metadata/a").await.ok();
-    assert_eq!(mount.read("data/a/1").await.at("data/n"), 2);
-    assert_eq!(mount.list("metadata/a").await.at("keys"), &json!(["1", "1/", "b"]));
 }
 
 #[tokio::test]
 async fn a_null_resets_a_setting() {
-    let mount = mount().await;
-    let settings = json!({
-        "max_versions": 3, "cas_required": true, "delete_version_after": "1h",
-        "metadata_cas_required": true, "custom_metadata": {"a": "b"},
-    });
-    mount.write("metadata/a", settings).await.ok();
-    let reset = json!({
-        "max_versions": null, "cas_required": null, "delete_version_after": null,
-        "metadata_cas_required": null, "custom_metadata": null, "metadata_cas": 1,
-    });
-    mount.patch("metadata/a", reset).await.ok();
-    let answer = mount.read("metadata/a").await;
-    for (name, value) in [
-        ("max_versions", json!(0)),
-        ("cas_required", json!(false)),
-        ("metadata_cas_required", json!(false)),
-        ("delete_version_after", json!("0s")),
-        ("custom_metadata", Value::Null),
-        ("current_metadata_version", json!(2)),
-    ] {
-        assert_eq!(answer.at(name), &value, "{name}");
+    for mount in Mount::both(&[("version", "2")]).await {
+        let settings = json!({
+            "max_versions": 3, "cas_required": true, "delete_version_after": "1h",
+            "metadata_cas_required": true, "custom_metadata": {"a": "b"},
+        });
+        mount.write("metadata/a", settings).await.ok();
+        let reset = json!({
+            "max_versions": null, "cas_required": null, "delete_version_after": null,
+            "metadata_cas_required": null, "custom_metadata": null, "metadata_cas": 1,
+        });
+        mount.patch("metadata/a", reset).await.ok();
+        let answer = mount.read("metadata/a").await;
+        for (name, value) in [
+            ("max_versions", json!(0)),
+            ("cas_required", json!(false)),
+            ("metadata_cas_required", json!(false)),
+            ("delete_version_after", json!("0s")),
+            ("custom_metadata", Value::Null),
+            ("current_metadata_version", json!(2)),
+        ] {
+            assert_eq!(answer.at(name), &value, "{name}");
+        }
     }
 }
 
 #[tokio::test]
 async fn a_limit_beyond_all_numbers_is_no_limit() {
-    let mount = mount().await;
-    for limit in [json!(-1), json!(4_294_967_296_i64), json!("9223372036854775807")] {
-        mount.write("config", json!({"max_versions": limit})).await.ok();
-        assert_eq!(mount.read("config").await.at("max_versions"), u32::MAX, "{limit}");
+    for mount in Mount::both(&[("version", "2")]).await {
+        for limit in [json!(-1), json!(4_294_967_296_i64), json!("9223372036854775807")] {
+            mount.write("config", json!({"max_versions": limit})).await.ok();
+            assert_eq!(mount.read("config").await.at("max_versions"), u32::MAX, "{limit}");
+        }
     }
 }
 
 /// Writes to one key from many tasks, spread over mounts of the same storage, and reads everything
 /// back.
-async fn write_from_many_tasks(mounts: Vec<Arc<Mount>>) {
+async fn write_from_many_tasks(mounts: Vec<Arc<Lab>>) {
     const WRITES: u64 = 40;
     mounts[0].write("config", json!({"max_versions": 1000})).await.ok();
     let writers: Vec<_> = (0..WRITES)
@@ -186,22 +191,22 @@ async fn write_from_many_tasks(mounts: Vec<Arc<Mount>>) {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_version_is_lost_between_writers_in_two_processes() {
     let storage = Arc::new(Memory::default());
-    let one = Arc::new(Mount::over("2", Arc::clone(&storage)).await);
-    write_from_many_tasks(vec![one, Arc::new(Mount::over("2", storage).await)]).await;
+    let one = Arc::new(Lab::over("2", Arc::clone(&storage)).await);
+    write_from_many_tasks(vec![one, Arc::new(Lab::over("2", storage).await)]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_version_is_lost_between_writers_in_one_process_without_transactions() {
     let storage = Memory::without_transactions();
-    write_from_many_tasks(vec![Arc::new(Mount::over("2", storage).await)]).await;
+    write_from_many_tasks(vec![Arc::new(Lab::over("2", storage).await)]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_many_writers_that_expect_the_same_version_one_wins() {
     let storage = Arc::new(Memory::default());
     let mounts = [
-        Arc::new(Mount::over("2", Arc::clone(&storage)).await),
-        Arc::new(Mount::over("2", storage).await),
+        Arc::new(Lab::over("2", Arc::clone(&storage)).await),
+        Arc::new(Lab::over("2", storage).await),
     ];
     for round in 0..20 {
         let writers: Vec<_> = (0..8)
@@ -243,7 +248,7 @@ async fn history(mount: &Mount) -> Vec<Value> {
 /// history is the one before or the one after, and that the operation can be done again.
 async fn cut_short(storage: fn() -> Arc<Memory>, operation: &str, path: &str, body: Value) {
     for writes in 0.. {
-        let mount = Mount::over("2", storage()).await;
+        let mount = Lab::over("2", storage()).await;
         mount.write("config", json!({"max_versions": 3})).await.ok();
         for n in 1..=4 {
             mount.write("data/a", json!({"data": {"n": n}})).await.ok();
@@ -254,7 +259,7 @@ async fn cut_short(storage: fn() -> Arc<Memory>, operation: &str, path: &str, bo
         let answer = mount.ask(operation, path, body.clone()).await;
         let done = answer.status < 300;
         mount.storage.heal();
-        let after = Mount::over("2", Arc::clone(&mount.storage)).await;
+        let after = Lab::over("2", Arc::clone(&mount.storage)).await;
         let seen = history(&after).await;
         if !done {
             after.ask(operation, path, body.clone()).await.ok();
@@ -286,7 +291,7 @@ async fn a_write_cut_short_anywhere_loses_no_version() {
 async fn a_removal_cut_short_can_be_done_again() {
     for storage in [|| Arc::new(Memory::default()), Memory::without_transactions] {
         for writes in 0.. {
-            let mount = Mount::over("2", storage()).await;
+            let mount = Lab::over("2", storage()).await;
             for n in 1..=3 {
                 mount.write("data/a", json!({"data": {"word": "hunter", "n": n}})).await.ok();
             }
@@ -309,7 +314,7 @@ async fn a_removal_cut_short_can_be_done_again() {
 
 #[tokio::test]
 async fn old_versions_that_could_not_be_removed_are_removed_by_the_next_write() {
-    let mount = Mount::over("2", Memory::without_transactions()).await;
+    let mount = Lab::over("2", Memory::without_transactions()).await;
     mount.write("metadata/a", json!({"max_versions": 1})).await.ok();
     mount.write("metadata/a", json!({"max_versions": 3})).await.ok();
     for n in 1..=3 {
@@ -357,21 +362,22 @@ async fn an_entry_that_cannot_be_read_is_named_and_not_quoted() {
 
 #[tokio::test]
 async fn what_was_sent_is_in_no_error() {
-    let mount = mount().await;
-    for (path, body) in [
-        ("data/a", json!({"data": "hunter2"})),
-        ("data/a", json!({"data": {}, "options": "hunter2"})),
-        ("data/a", json!({"data": {}, "options": {"cas": "hunter2"}})),
-        ("config", json!({"max_versions": "hunter2"})),
-        ("config", json!({"delete_version_after": "hunter2"})),
-        ("metadata/a", json!({"delete_version_after": "hunter2"})),
-        ("metadata/a", json!({"custom_metadata": {"k": ["hunter2"]}})),
-        ("metadata/a", json!({"custom_metadata": {"k": "hunter2\u{7}"}})),
-        ("delete/a", json!({"versions": "hunter2"})),
-    ] {
-        let answer = mount.write(path, body.clone()).await;
-        assert_eq!(answer.status, 400, "{path} {body}");
-        assert!(!answer.errors[0].contains("hunter2"), "{}", answer.errors[0]);
+    for mount in Mount::both(&[("version", "2")]).await {
+        for (path, body) in [
+            ("data/a", json!({"data": "hunter2"})),
+            ("data/a", json!({"data": {}, "options": "hunter2"})),
+            ("data/a", json!({"data": {}, "options": {"cas": "hunter2"}})),
+            ("config", json!({"max_versions": "hunter2"})),
+            ("config", json!({"delete_version_after": "hunter2"})),
+            ("metadata/a", json!({"delete_version_after": "hunter2"})),
+            ("metadata/a", json!({"custom_metadata": {"k": ["hunter2"]}})),
+            ("metadata/a", json!({"custom_metadata": {"k": "hunter2\u{7}"}})),
+            ("delete/a", json!({"versions": "hunter2"})),
+        ] {
+            let answer = mount.write(path, body.clone()).await;
+            assert_eq!(answer.status, 400, "{path} {body}");
+            assert!(!answer.errors[0].contains("hunter2"), "{}", answer.errors[0]);
+        }
     }
 }
 
@@ -395,11 +401,12 @@ async fn every_path_explains_itself() {
             ],
         ),
     ] {
-        let mount = Mount::new(version).await;
-        for path in paths {
-            let answer = mount.ask(Operation::Help, path, json!({})).await;
-            let help = answer.at("help").as_str().unwrap_or_default().to_owned();
-            assert!(answer.status == 200 && help.len() > 80, "{version} {path}: {answer:?}");
+        for mount in Mount::both(&[("version", version)]).await {
+            for path in paths {
+                let answer = mount.ask(Operation::Help, path, json!({})).await;
+                let help = answer.at("help").as_str().unwrap_or_default().to_owned();
+                assert!(answer.status == 200 && help.len() > 80, "{version} {path}: {answer:?}");
+            }
         }
     }
 }

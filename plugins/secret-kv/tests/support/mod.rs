@@ -1,4 +1,5 @@
-//! A mount in this process, spoken to as a client speaks to a server: paths, JSON, statuses.
+//! A mount spoken to as a client speaks to a server: paths, JSON, statuses. Where it lives, in this
+//! process or behind the plugin protocol, is the tests' choice.
 //!
 //! What the server's other rooms would do (deciding between create and update, choosing statuses) is
 //! done here in a few lines, so that the tests can be written in the API's words.
@@ -8,7 +9,6 @@
 pub mod memory;
 
 use std::{
-    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -18,9 +18,9 @@ use std::{
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use boltwork_sdk::logical::{
-    Backend, BoxFuture, Data, Error, Existence, Factory, Failure, Operation, PluginEnvironment,
-    Reply, Request, Setup, Storage, SystemView, WrapInfo,
+    Backend, Data, Error, Existence, Factory, Failure, Operation, Reply, Request, Setup, Storage,
 };
+use boltwork_sdk_test::{Bench, FakeSystem};
 use boltwork_secret_kv::Kv;
 use memory::Memory;
 use serde_json::{Map, Value, json};
@@ -31,8 +31,20 @@ pub const UUID: &str = "0b4d7c4e-6b8a-4a6e-9d0e-3f5f1c2a7b11";
 /// A mount.
 pub struct Mount {
     pub backend: Arc<dyn Backend>,
+    storage: Arc<dyn Storage>,
+}
+
+/// A mount in this process over storage that can be looked into and made to fail.
+pub struct Lab {
+    mount: Mount,
     pub storage: Arc<Memory>,
-    lists_end_in_slash: bool,
+}
+
+impl std::ops::Deref for Lab {
+    type Target = Mount;
+    fn deref(&self) -> &Mount {
+        &self.mount
+    }
 }
 
 /// What a client sees.
@@ -68,7 +80,7 @@ impl Answer {
     }
 }
 
-impl Mount {
+impl Lab {
     /// A fresh mount of this version.
     pub async fn new(version: &str) -> Self {
         Self::over(version, Arc::new(Memory::default())).await
@@ -76,9 +88,9 @@ impl Mount {
 
     /// A mount of this version over storage that may hold something.
     pub async fn over(version: &str, storage: Arc<Memory>) -> Self {
-        let mount = Self::try_over(&[("version", version)], storage).await.unwrap();
-        mount.backend.initialize().await.unwrap();
-        mount
+        let lab = Self::try_over(&[("version", version)], storage).await.unwrap();
+        lab.backend.initialize().await.unwrap();
+        lab
     }
 
     /// A mount that may fail, and is not initialized yet.
@@ -86,13 +98,32 @@ impl Mount {
         let config = options.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
         let setup = Setup {
             storage: Arc::clone(&storage) as Arc<dyn Storage>,
-            system: Arc::new(Server),
+            system: Arc::new(server()),
             config,
             backend_uuid: UUID.to_owned(),
             mount_point: "secret/".to_owned(),
         };
         let backend = Kv::with_clock(now).create(setup).await?;
-        Ok(Self { backend, storage, lists_end_in_slash: true })
+        let mount = Mount { backend, storage: Arc::clone(&storage) as Arc<dyn Storage> };
+        Ok(Self { mount, storage })
+    }
+}
+
+impl Mount {
+    /// Fresh mounts with these options in both homes: in this process, and as a plugin behind the
+    /// wire.
+    pub async fn both(options: &[(&str, &str)]) -> [Self; 2] {
+        let bench = Bench::of(Arc::new(Kv::with_clock(now))).system(server());
+        let bench = options.iter().fold(bench, |bench, (name, value)| bench.option(name, value));
+        bench.both().await.map(|mount| Self {
+            backend: Arc::clone(mount.backend()),
+            storage: Arc::new(mount.storage().clone()),
+        })
+    }
+
+    /// A request of this mount's, to be handled as it is.
+    pub fn request(&self, operation: Operation, path: &str) -> Request {
+        Request::new(operation, path, Arc::clone(&self.storage))
     }
 
     pub async fn read(&self, path: &str) -> Answer {
@@ -129,11 +160,10 @@ impl Mount {
     pub async fn ask_text(&self, operation: Operation, path: &str, body: &str) -> Answer {
         let mut path = path.to_owned();
         let listed = matches!(operation, Operation::List | Operation::Scan);
-        if listed && self.lists_end_in_slash && !path.is_empty() && !path.ends_with('/') {
+        if listed && !path.is_empty() && !path.ends_with('/') {
             path.push('/');
         }
-        let storage = Arc::clone(&self.storage) as Arc<dyn Storage>;
-        let mut request = Request::new(operation, path, storage);
+        let mut request = self.request(operation, &path);
         request.data = Data::parse(body.into()).unwrap();
         if operation == Operation::Update {
             match self.backend.exists(&request).await {
@@ -201,28 +231,10 @@ fn failed(error: &Error) -> Answer {
     Answer::refused(status, format!("1 error occurred:\n\t* {error}\n\n"))
 }
 
-/// A server whose default lease is 768 hours.
-struct Server;
-
-impl SystemView for Server {
-    fn default_lease_ttl(&self) -> BoxFuture<'_, Duration> {
-        Box::pin(async { Duration::from_secs(2_764_800) })
-    }
-    fn max_lease_ttl(&self) -> BoxFuture<'_, Duration> {
-        self.default_lease_ttl()
-    }
-    fn plugin_environment(&self) -> BoxFuture<'_, Result<PluginEnvironment, Error>> {
-        Box::pin(async { Ok(PluginEnvironment::default()) })
-    }
-    fn generate_password<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<String, Error>> {
-        Box::pin(async { Err(Error::UnsupportedOperation) })
-    }
-    fn cluster_info(&self) -> BoxFuture<'_, Result<(String, String), Error>> {
-        Box::pin(async { Ok(Default::default()) })
-    }
-    fn wrap_data(&self, _: Data, _: Duration) -> BoxFuture<'_, Result<WrapInfo, Error>> {
-        Box::pin(async { Err(Error::UnsupportedOperation) })
-    }
+/// A server whose default lease lasts 768 hours, as that of the recordings.
+fn server() -> FakeSystem {
+    let ttl = Duration::from_secs(2_764_800);
+    FakeSystem { default_lease_ttl: ttl, max_lease_ttl: ttl, ..FakeSystem::default() }
 }
 
 /// Seconds that the tests' clock is ahead of the system's.
@@ -253,6 +265,3 @@ fn is_time(text: &str) -> bool {
         text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).take(19).collect();
     shape == "0000-00-00T00:00:00" && text.ends_with('Z')
 }
-
-/// The facts of a map, for messages.
-pub type Facts = BTreeMap<String, Value>;
