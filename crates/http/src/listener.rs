@@ -117,7 +117,7 @@ impl Listener {
                         continue;
                     }
                 },
-                _ = stop.wait_for(|stop| *stop) => break,
+                () = stopped(&mut stop) => break,
             };
             let watcher = graceful.watcher();
             let (door, tls) = (Arc::clone(&self.door), self.tls.clone());
@@ -131,6 +131,11 @@ impl Listener {
             tracing::warn!("requests were still running when the listener stopped");
         }
     }
+}
+
+/// Returns when the server stops, or when nobody is left who could say so.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 type Watcher = hyper_util::server::graceful::Watcher;

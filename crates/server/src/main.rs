@@ -1,2 +1,7 @@
 //! The one binary. Everything it does is in the library.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    boltwork::main()
+}

@@ -1,0 +1,87 @@
+//! From a configuration to a server: storage, barrier, plugin host, core.
+
+use std::sync::Arc;
+
+use boltwork_barrier::Barrier;
+use boltwork_core::{Core, CoreConfig};
+use boltwork_http::{Limits, ListenerConfig, TlsFiles};
+use boltwork_logical::Plugins;
+use boltwork_plugin_host::{PluginHost, PluginHostConfig};
+use boltwork_storage::{Cache, Memory, Physical, Sqlite, SqliteConfig};
+
+use crate::{
+    builtins,
+    config::{self, ClientCerts, Config, Storage, TlsVersion},
+    version,
+};
+
+/// Ciphertext kept in memory, in bytes.
+const CACHE_BYTES: usize = 16 << 20;
+
+/// Makes a sealed server. Nothing listens yet.
+///
+/// # Errors
+/// Storage or the plugin host cannot be opened; the text is for the operator.
+pub fn core(config: &Config, api_addr: String, dev: bool) -> Result<Arc<Core>, String> {
+    let physical = physical(config)?;
+    let plugins = plugins(config)?;
+    let core = CoreConfig {
+        default_lease_ttl: config.leases.default_ttl,
+        max_lease_ttl: config.leases.max_ttl,
+        cluster_name: config.addresses.cluster_name.clone().unwrap_or_default(),
+        mlock: !config.process.disable_mlock && !dev,
+        api_addr,
+        version: version::server(),
+    };
+    Ok(Core::new(core, Barrier::new(physical), plugins))
+}
+
+fn physical(config: &Config) -> Result<Arc<dyn Physical>, String> {
+    match &config.storage {
+        Storage::Memory => Ok(Arc::new(Memory::new())),
+        Storage::Sqlite { path } => {
+            let file = Sqlite::open(&SqliteConfig::new(path)).map_err(|e| e.to_string())?;
+            Ok(match config.cache.disabled {
+                true => Arc::new(file),
+                false => Arc::new(Cache::new(Arc::new(file), CACHE_BYTES)),
+            })
+        }
+    }
+}
+
+fn plugins(config: &Config) -> Result<Arc<dyn Plugins>, String> {
+    let tmpdir = config.plugins.tmpdir.clone().unwrap_or_else(std::env::temp_dir);
+    let mut host = PluginHostConfig::new(version::server().plugin, tmpdir);
+    host.plugin_directory = config.plugins.directory.clone();
+    host.file_uid = config.plugins.file_uid;
+    host.file_permissions = config.plugins.file_permissions;
+    host.builtins = builtins::all();
+    let host = PluginHost::new(host).map_err(|e| e.to_string())?;
+    Ok(host)
+}
+
+/// What the door needs of a configured listener.
+pub fn listener(config: &config::Listener, process: &config::Process) -> ListenerConfig {
+    let defaults = Limits::default();
+    ListenerConfig {
+        address: config.address.clone(),
+        tls: config.tls.as_ref().map(|tls| TlsFiles {
+            certificate: tls.cert_file.clone(),
+            key: tls.key_file.clone(),
+            client_ca: tls.client_ca_file.clone().filter(|_| tls.client_certs != ClientCerts::Off),
+            require_client_certificate: tls.client_certs == ClientCerts::Required,
+            min_version: match tls.min_version {
+                TlsVersion::V12 => "tls12".to_owned(),
+                TlsVersion::V13 => "tls13".to_owned(),
+            },
+        }),
+        limits: Limits {
+            body: config
+                .limits
+                .max_request_size
+                .map_or(defaults.body, |n| usize::try_from(n).unwrap_or(usize::MAX)),
+            request: config.limits.max_request_duration.unwrap_or(process.max_request_duration),
+            header: config.limits.read_header_timeout,
+        },
+    }
+}
