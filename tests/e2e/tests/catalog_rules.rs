@@ -3,7 +3,7 @@
 //!
 //! Left out on purpose: whether a registered program works (see `bad_plugins.rs`).
 
-use boltwork_e2e::{Plugin, Server, tools};
+use boltwork_e2e::{Plugin, Server, Setup, tools};
 use serde_json::{Value, json};
 
 /// A rule: what is sent, where, and what comes back.
@@ -337,4 +337,29 @@ fn the_catalog_survives_a_restart() {
     assert_eq!(api.read("mock/env/COLOUR").ok().string("value"), "green");
     let found = api.read("sys/plugins/catalog/secret/mock?version=v0.0.0%2Bmock").ok().data();
     assert_eq!(found["sha256"], plugin.sha256);
+}
+
+#[test]
+fn check_file_permissions_wants_files_that_only_their_owner_can_change() {
+    use std::os::unix::fs::PermissionsExt as _;
+    for variable in ["VAULT_ENABLE_FILE_PERMISSIONS_CHECK", "BAO_ENABLE_FILE_PERMISSIONS_CHECK"] {
+        let environment = vec![(variable.to_owned(), "true".to_owned())];
+        let Some(server) = (Setup { environment, ..Setup::default() }).start() else { return };
+        let api = server.api();
+        let Some(plugin) = some_plugin(&server, "mock") else { return };
+        let file = server.plugin_folder().join("mock");
+        let mode = |mode: u32| {
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode))
+                .expect("permissions can be set")
+        };
+        mode(0o777);
+        plugin.register(&api).status(500).refused(&["has insecure permissions"]);
+        mode(0o755);
+        plugin.register(&api).status(204);
+        plugin.enable(&api, "mock").status(204);
+        // Only root can give a file away.
+        if std::os::unix::fs::chown(&file, Some(65534), None).is_ok() {
+            plugin.register(&api).status(500).refused(&["is not owned by"]);
+        }
+    }
 }
