@@ -90,8 +90,7 @@ async fn lease(
 
 fn must_be_given_back(secret: &Secret) -> bool {
     secret.internal.mentions("\"secret_type\"")
-        && (secret.lease.renewable
-            || secret.internal.fields().is_ok_and(|fields| fields.len() > 1))
+        && (secret.lease.renewable || secret.internal.fields().is_ok_and(|fields| fields.len() > 1))
 }
 
 /// Gives back what nobody could give back later.

@@ -1,0 +1,327 @@
+//! Plugins made to order: `good` keeps things, `panics`, `hangs`, `broken` cannot be created,
+//! `uninitializable` fails when initialized, `login` is an auth method.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use boltwork_framework::{Engine, Reply, Request, Result, Routes, into_backend, path};
+use boltwork_logical::{
+    Auth, Backend, BackendKind, BoxFuture, Data, Entry, Error, Failure, Lease, Operation,
+    PluginEntry, PluginId, PluginKind, PluginStatus, Plugins, Registration, Running, Setup,
+    SpecialPaths, Storage, TokenWish,
+};
+use parking_lot::Mutex;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use tokio::sync::Notify;
+
+/// What happened, and what shall happen.
+#[derive(Default)]
+pub struct Switches {
+    /// Requests that reached a backend, existence checks included.
+    pub requests: AtomicUsize,
+    /// Backends that were created and not cleaned up.
+    pub alive: AtomicUsize,
+    /// Creations wait while this is set, until `go`.
+    pub hold_creation: AtomicBool,
+    pub waiting: AtomicUsize,
+    pub go: Notify,
+    /// Every creation fails.
+    pub fail_creation: AtomicBool,
+    /// Every initialization fails after it wrote something.
+    pub fail_initialization: AtomicBool,
+    /// What `SystemView::wrap_data` gave to the engine that was asked to use it.
+    pub wrapped: Mutex<Option<String>>,
+}
+
+#[derive(Default)]
+pub struct TestPlugins {
+    pub switches: Arc<Switches>,
+}
+
+impl TestPlugins {
+    pub fn alive(&self) -> usize {
+        self.switches.alive.load(Ordering::SeqCst)
+    }
+
+    pub fn requests(&self) -> usize {
+        self.switches.requests.load(Ordering::SeqCst)
+    }
+
+    pub fn release(&self) {
+        self.switches.hold_creation.store(false, Ordering::SeqCst);
+        self.switches.go.notify_waiters();
+    }
+
+    async fn make(&self, id: &PluginId, setup: Setup) -> Result<Running, Error> {
+        let switches = &self.switches;
+        if switches.hold_creation.load(Ordering::SeqCst) {
+            let go = switches.go.notified();
+            switches.waiting.fetch_add(1, Ordering::SeqCst);
+            go.await;
+        }
+        if switches.fail_creation.load(Ordering::SeqCst) || id.name == "broken" {
+            return Err(Error::unavailable("the test says that it cannot be created"));
+        }
+        let storage = Arc::clone(&setup.storage);
+        let inner = match id.name.as_str() {
+            "good" | "uninitializable" | "panics" | "hangs" => {
+                into_backend(Good { switches: Arc::clone(switches) }, setup)?
+            }
+            "login" => into_backend(Login, setup)?,
+            other => return Err(Error::invalid(format!("plugin not found: {other}"))),
+        };
+        switches.alive.fetch_add(1, Ordering::SeqCst);
+        let backend =
+            Watched { name: id.name.clone(), inner, storage, switches: Arc::clone(switches) };
+        Ok(Running {
+            backend: Arc::new(backend),
+            version: "v1.0.0".into(),
+            sha256: "abcd".into(),
+            builtin: false,
+        })
+    }
+}
+
+/// A backend that counts, and misbehaves where its name says so.
+struct Watched {
+    name: String,
+    inner: Arc<dyn Backend>,
+    storage: Arc<dyn Storage>,
+    switches: Arc<Switches>,
+}
+
+impl Backend for Watched {
+    fn kind(&self) -> BackendKind {
+        self.inner.kind()
+    }
+
+    fn special_paths(&self) -> Arc<SpecialPaths> {
+        self.inner.special_paths()
+    }
+
+    fn initialize(&self) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(async {
+            self.storage.put(Entry::new("made-at-start", "x")).await?;
+            let fails = self.switches.fail_initialization.load(Ordering::SeqCst);
+            match self.name == "uninitializable" || fails {
+                true => Err(Error::internal("the test says that it cannot be initialized")),
+                false => Ok(()),
+            }
+        })
+    }
+
+    fn handle(
+        &self,
+        request: boltwork_logical::Request,
+    ) -> BoxFuture<'_, Result<Option<boltwork_logical::Reply>, Failure>> {
+        self.switches.requests.fetch_add(1, Ordering::SeqCst);
+        match self.name.as_str() {
+            "panics" => Box::pin(async { panic!("as the test wants it") }),
+            "hangs" => Box::pin(std::future::pending()),
+            _ => self.inner.handle(request),
+        }
+    }
+
+    fn exists<'a>(
+        &'a self,
+        request: &'a boltwork_logical::Request,
+    ) -> BoxFuture<'a, Result<boltwork_logical::Existence, Error>> {
+        self.switches.requests.fetch_add(1, Ordering::SeqCst);
+        self.inner.exists(request)
+    }
+
+    fn cleanup(&self) -> BoxFuture<'_, ()> {
+        self.switches.alive.fetch_sub(1, Ordering::SeqCst);
+        self.inner.cleanup()
+    }
+}
+
+/// Keeps what it is given.
+struct Good {
+    switches: Arc<Switches>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Place {
+    #[serde(default)]
+    path: String,
+}
+
+impl Engine for Good {
+    fn routes() -> Routes<Self> {
+        Routes::new([
+            path("echo").any_input().read(Self::echo).list(Self::echo),
+            path("wrap").write(Self::wrap),
+            path("secret").sudo().read(Self::echo),
+            path("at/{path...}")
+                .any_input()
+                .read(Self::read)
+                .write(Self::write)
+                .delete(Self::delete)
+                .exists(Self::exists),
+        ])
+    }
+}
+
+impl Good {
+    async fn echo(&self, req: Request) -> Result<Reply> {
+        Ok(Reply::text_of(match req.data().is_null() {
+            true => Data::parse(b"{\"nothing\":true}".to_vec())?,
+            false => req.data().clone(),
+        }))
+    }
+
+    async fn wrap(&self, req: Request) -> Result<Reply> {
+        let data = Data::parse(br#"{"inner":"value"}"#.to_vec())?;
+        let info = req.system.wrap_data(data, Duration::from_secs(60)).await?;
+        *self.switches.wrapped.lock() = Some(info.token.expose().to_owned());
+        Ok(Reply::empty())
+    }
+
+    async fn exists(&self, req: Request<Place>) -> Result<bool> {
+        Ok(req.storage.get(&req.fields.path).await?.is_some())
+    }
+
+    async fn read(&self, req: Request<Place>) -> Result<Reply> {
+        Ok(match req.storage.get(&req.fields.path).await? {
+            Some(entry) => Reply::text_of(Data::parse(entry.value.to_vec())?),
+            None => Reply::not_found(),
+        })
+    }
+
+    async fn write(&self, req: Request<Place>) -> Result<Reply> {
+        let data = req.data().as_bytes().to_vec();
+        req.storage.put(Entry::new(req.fields.path.clone(), data)).await?;
+        Ok(Reply::data(BTreeMap::from([("operation", req.operation().as_str())])))
+    }
+
+    async fn delete(&self, req: Request<Place>) -> Result<Reply> {
+        req.storage.delete(&req.fields.path).await?;
+        Ok(Reply::empty())
+    }
+}
+
+/// Lets everybody in; `login-and-error` does so with an error beside it.
+struct Login;
+
+#[derive(Deserialize, JsonSchema)]
+struct Who {
+    #[serde(default)]
+    policies: Vec<String>,
+    #[serde(default)]
+    bound_cidrs: Vec<String>,
+    #[serde(default)]
+    num_uses: i64,
+}
+
+impl Engine for Login {
+    fn routes() -> Routes<Self> {
+        Routes::new([
+            path("login").login(Self::login),
+            path("login-and-error").login(Self::login_and_error),
+            path("not-a-login").write(Self::login),
+        ])
+    }
+}
+
+impl Login {
+    async fn login(&self, req: Request<Who>) -> Result<Reply> {
+        let mut auth = auth(req.fields.policies);
+        auth.token.bound_cidrs = req.fields.bound_cidrs;
+        auth.token.num_uses = req.fields.num_uses;
+        Ok(Reply::auth(auth))
+    }
+
+    async fn login_and_error(&self, _: Request<Who>) -> Result<Reply> {
+        Ok(Reply::from(boltwork_logical::Reply {
+            auth: Some(Box::new(auth(vec!["default".into()]))),
+            data: Data::parse(br#"{"error":"no"}"#.to_vec())?,
+            ..boltwork_logical::Reply::default()
+        }))
+    }
+}
+
+fn auth(policies: Vec<String>) -> Auth {
+    Auth {
+        policies,
+        display_name: "alice".into(),
+        lease: Lease { renewable: true, ..Lease::default() },
+        token: TokenWish::default(),
+        ..Auth::default()
+    }
+}
+
+impl Plugins for TestPlugins {
+    fn open(&self, _: Arc<dyn Storage>) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
+
+    fn register(&self, _: Registration) -> BoxFuture<'_, Result<Vec<String>, Error>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn deregister<'a>(&'a self, _: &'a PluginId) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn get<'a>(&'a self, id: &'a PluginId) -> BoxFuture<'a, Result<Option<PluginEntry>, Error>> {
+        Box::pin(async { Ok(Some(entry(&id.name))) })
+    }
+
+    fn list(&self) -> BoxFuture<'_, Result<Vec<PluginEntry>, Error>> {
+        Box::pin(async { Ok(["broken", "good"].into_iter().map(entry).collect()) })
+    }
+
+    fn select_version<'a>(
+        &'a self,
+        _: PluginKind,
+        _: &'a str,
+        _: &'a str,
+    ) -> BoxFuture<'a, Result<String, Error>> {
+        Box::pin(async { Ok(String::new()) })
+    }
+
+    fn create<'a>(
+        &'a self,
+        id: &'a PluginId,
+        setup: Setup,
+    ) -> BoxFuture<'a, Result<Running, Error>> {
+        Box::pin(self.make(id, setup))
+    }
+
+    fn retire<'a>(&'a self, _: &'a PluginId) -> BoxFuture<'a, ()> {
+        Box::pin(async {})
+    }
+
+    fn status(&self) -> BoxFuture<'_, Vec<PluginStatus>> {
+        Box::pin(async { Vec::new() })
+    }
+}
+
+fn entry(name: &str) -> PluginEntry {
+    PluginEntry {
+        id: PluginId { kind: PluginKind::Secret, name: name.to_owned(), version: String::new() },
+        command: String::new(),
+        args: Vec::new(),
+        env: Vec::new(),
+        sha256: Vec::new(),
+        builtin: true,
+        deprecation: None,
+    }
+}
+
+/// Words of operations, for comparing.
+pub fn word(operation: Operation) -> &'static str {
+    operation.as_str()
+}
