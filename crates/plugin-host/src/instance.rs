@@ -1,4 +1,5 @@
-//! A mount's external backend: calls its process, notices its end, brings it back.
+//! A mount's external backend: calls its process, notices its end, brings it back. Left out: what
+//! the calls mean (`remote`).
 //!
 //! What happens to a request whose process ended:
 //!
@@ -17,12 +18,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use boltwork_logical::{
-    Backend, BackendKind, BoxFuture, Error, Existence, Failure, PluginEntry, PluginId, Reply,
-    Request, Setup, SpecialPaths,
-};
-use boltwork_wire::{answer_from_wire, existence_from_wire, initialized_from_wire};
-use boltwork_wire::{pb, request_to_wire};
+use boltwork_logical::{BackendKind, Error, PluginEntry, PluginId, Setup, SpecialPaths};
+use boltwork_wire::{initialized_from_wire, pb};
 use go_plugin::host::Exit;
 use tokio::sync::watch;
 
@@ -44,16 +41,16 @@ const STABLE: Duration = Duration::from_secs(60);
 /// The backend of one mount.
 pub(crate) struct Instance {
     pub id: PluginId,
-    kind: BackendKind,
+    pub kind: BackendKind,
     setup: Setup,
     starter: Arc<Starter>,
     catalog: Arc<Catalog>,
     state: ArcSwap<State>,
-    paths: ArcSwap<SpecialPaths>,
+    pub paths: ArcSwap<SpecialPaths>,
     /// Held by whoever changes the state; never while a request is passed on.
     changing: tokio::sync::Mutex<()>,
     end: watch::Sender<bool>,
-    initialized: AtomicBool,
+    pub initialized: AtomicBool,
     /// Deaths and failed starts since the last stable time.
     troubles: AtomicU32,
     pub counts: Counts,
@@ -192,7 +189,7 @@ impl Instance {
     }
 
     /// The running backend; started if need be and not known to be useless.
-    async fn live(this: &Arc<Self>) -> Result<Arc<Live>, Error> {
+    pub async fn live(this: &Arc<Self>) -> Result<Arc<Live>, Error> {
         if let State::Live(live) = &**this.state.load() {
             return Ok(live.clone());
         }
@@ -279,7 +276,7 @@ impl Instance {
     }
 
     /// The error of a call that is not made again.
-    fn lost(&self, live: &Live, lost: Lost) -> Error {
+    pub fn lost(&self, live: &Live, lost: Lost) -> Error {
         match lost {
             Lost::Answered(status) => call_error(&status),
             Lost::Unsent | Lost::Sent => {
@@ -295,7 +292,7 @@ impl Instance {
     }
 
     /// Makes a call, and once more where that is safe and of use.
-    async fn call<T, C, F>(this: &Arc<Self>, repeatable: bool, call: C) -> Result<T, Error>
+    pub async fn call<T, C, F>(this: &Arc<Self>, repeatable: bool, call: C) -> Result<T, Error>
     where
         T: Repeat,
         C: Fn(Arc<Live>) -> F,
@@ -321,6 +318,12 @@ impl Instance {
         }
         let next = Self::recover(this, Some(&live)).await?;
         call(next.clone()).await.map_err(|lost| this.lost(&next, lost))
+    }
+
+    /// Ends without cleaning up: the process goes with its last member.
+    pub fn abandon(&self) {
+        self.end.send_replace(true);
+        self.state.store(Arc::new(State::Ended));
     }
 
     /// Cleans up and ends for good. May be called again.
@@ -368,7 +371,7 @@ async fn finish(live: Arc<Live>, state: Arc<State>) {
 }
 
 /// An answer that may ask for a restart instead of being one.
-trait Repeat {
+pub(crate) trait Repeat {
     fn asks_for_restart(&self) -> bool;
 }
 
@@ -385,64 +388,6 @@ impl Repeat for pb::HandleRequestReply {
 impl Repeat for pb::HandleExistenceCheckReply {
     fn asks_for_restart(&self) -> bool {
         says_shut_down(self.err.as_ref())
-    }
-}
-
-/// The backend as the core has it. The core holds nothing else, so when it lets go, all ends.
-pub(crate) struct Remote(pub Arc<Instance>);
-
-impl Drop for Remote {
-    fn drop(&mut self) {
-        // Ended without a cleanup: the process goes with its last member.
-        self.0.end.send_replace(true);
-        self.0.state.store(Arc::new(State::Ended));
-    }
-}
-
-impl Backend for Remote {
-    fn kind(&self) -> BackendKind {
-        self.0.kind
-    }
-
-    fn special_paths(&self) -> Arc<SpecialPaths> {
-        self.0.paths.load_full()
-    }
-
-    fn initialize(&self) -> BoxFuture<'_, Result<(), Error>> {
-        Box::pin(async {
-            let live = Instance::live(&self.0).await?;
-            let reply = live.initialize().await.map_err(|lost| self.0.lost(&live, lost))?;
-            self.0.initialized.store(true, Ordering::Relaxed);
-            initialized_from_wire(reply)
-        })
-    }
-
-    fn handle(&self, request: Request) -> BoxFuture<'_, Result<Option<Reply>, Failure>> {
-        Box::pin(async move {
-            let repeatable = !request.operation.is_write();
-            let request = &request;
-            let call = |live: Arc<Live>| async move { live.handle(request_to_wire(request)).await };
-            answer_from_wire(Instance::call(&self.0, repeatable, call).await?)
-        })
-    }
-
-    fn exists<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Result<Existence, Error>> {
-        Box::pin(async move {
-            let call = |live: Arc<Live>| async move { live.exists(request_to_wire(request)).await };
-            existence_from_wire(Instance::call(&self.0, true, call).await?)
-        })
-    }
-
-    fn invalidate<'a>(&'a self, key: &'a str) -> BoxFuture<'a, ()> {
-        Box::pin(async move {
-            if let State::Live(live) = &*self.0.state() {
-                live.invalidate(key).await;
-            }
-        })
-    }
-
-    fn cleanup(&self) -> BoxFuture<'_, ()> {
-        Box::pin(self.0.end())
     }
 }
 

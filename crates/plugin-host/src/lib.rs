@@ -6,7 +6,7 @@
 //! * `integrity`: what was hashed is what runs. `environment`, `folder`, `log`: what a process gets.
 //! * `process`, `pool`: processes, and which mounts share them.
 //! * `callbacks`, `gate`, `live`: one backend in a process, and what it may ask of the server.
-//! * `starter`, `instance`: bringing it up, noticing its end, bringing it back.
+//! * `starter`, `instance`, `remote`: bringing it up, noticing its end, bringing it back.
 //! * `catalog`, `preflight`: what is registered, and that it works.
 //! * `diagnose`: the sentences that an operator reads.
 //!
@@ -34,6 +34,7 @@ mod memory;
 mod pool;
 mod preflight;
 mod process;
+mod remote;
 mod rules;
 mod starter;
 mod status;
