@@ -73,6 +73,9 @@ pub struct Setup {
     pub environment: Vec<(String, String)>,
     /// Lines added to its configuration.
     pub lines: String,
+    /// Whether a write beyond the process's limit on the size of files is an error to it, as on a
+    /// full disk, and not the end of it.
+    pub outlives_file_limit: bool,
     /// `log_level`.
     pub log_level: &'static str,
 }
@@ -85,6 +88,7 @@ impl Default for Setup {
             plugins: PluginFolder::Fresh,
             environment: Vec::new(),
             lines: String::new(),
+            outlives_file_limit: false,
             log_level: "debug",
         }
     }
@@ -186,7 +190,14 @@ impl Server {
             .append(true)
             .open(self.log_path())
             .expect("the log is opened");
-        let mut command = Command::new(&self.program);
+        let mut command = if self.setup.outlives_file_limit {
+            // A signal that is ignored stays so in the program that is executed.
+            let mut shell = Command::new("sh");
+            shell.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]).arg(&self.program);
+            shell
+        } else {
+            Command::new(&self.program)
+        };
         command
             .arg("server")
             .arg(format!("-config={}", config.display()))

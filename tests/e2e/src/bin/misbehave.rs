@@ -3,6 +3,7 @@
 //!
 //! Left out on purpose: everything that needs gRPC. The Go mock plugin does that.
 
+use base64::Engine as _;
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixListener;
 use std::time::Duration;
@@ -39,7 +40,7 @@ fn main() {
         "network" => announce("1|5|carrier-pigeon|/nowhere|grpc|"),
         "numbers" => announce("one|five|unix|/nowhere|grpc|"),
         "certificate" => announce(&format!("1|5|unix|/nowhere|grpc|{}", "!".repeat(80))),
-        "no-socket" => announce("1|5|unix|/nowhere/at/all|grpc|"),
+        "no-socket" => announce(&format!("1|5|unix|/nowhere/at/all|grpc|{}", certificate())),
         "mute-socket" => mute(),
         other => {
             eprintln!("misbehave: no mode {other:?}");
@@ -67,13 +68,19 @@ fn announce(line: &str) -> ! {
     wait();
 }
 
+/// A certificate for the handshake line, as good as any: what goes wrong comes after it.
+fn certificate() -> String {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    base64::engine::general_purpose::STANDARD_NO_PAD.encode(made.cert.der())
+}
+
 /// Accepts connections and never says a word.
 fn mute() -> ! {
     let folder = std::env::var("PLUGIN_UNIX_SOCKET_DIR").or_else(|_| std::env::var("TMPDIR"));
     let folder = folder.unwrap_or_else(|_| "/tmp".to_owned());
     let path = format!("{folder}/mute{}", std::process::id());
     let listener = UnixListener::bind(&path).expect("a socket");
-    say(&format!("1|5|unix|{path}|grpc|\n"));
+    say(&format!("1|5|unix|{path}|grpc|{}\n", certificate()));
     for mut stream in listener.incoming().flatten() {
         std::thread::spawn(move || {
             let mut heard = Vec::new();
