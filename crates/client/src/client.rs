@@ -239,7 +239,8 @@ impl Client {
         self.secret(Call::new(Method::DELETE, path)).await
     }
 
-    /// Sends a call whose answer is an envelope. A 404 is `None`, or the secret it carries.
+    /// Sends a call whose answer is an envelope. A 404 is the secret it carries, or, to a read or
+    /// list, `None`: nothing is there. To a write it is an error, for nothing was written.
     ///
     /// # Errors
     /// See [`Error`].
@@ -247,8 +248,12 @@ impl Client {
         let (response, error) = self.exchange(&call).await?;
         match error {
             None => Secret::parse(&response.body),
-            Some(_) if response.status == 404 => {
-                Ok(Secret::parse(&response.body)?.filter(Secret::has_content))
+            Some(error) if response.status == 404 => {
+                let carried = Secret::parse(&response.body)?.filter(Secret::has_content);
+                match carried.is_none() && call.method != Method::GET {
+                    true => Err(error.into()),
+                    false => Ok(carried),
+                }
             }
             Some(error) => Err(error.into()),
         }

@@ -21,6 +21,8 @@ use crate::{
 
 mod input;
 mod text;
+
+pub(crate) use text::seconds;
 mod wanted;
 
 use input::{Input, Item};

@@ -60,6 +60,20 @@ impl From<Duration> for Ttl {
     }
 }
 
+/// Reads what a field would accept as text.
+impl std::str::FromStr for Ttl {
+    type Err = NotADuration;
+
+    fn from_str(text: &str) -> Result<Self, NotADuration> {
+        crate::decode::seconds(text).map(Self::seconds).map_err(|_| NotADuration)
+    }
+}
+
+/// A text that is no duration. Does not quote it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a duration: give seconds, or numbers with units such as 1h30m")]
+pub struct NotADuration;
+
 impl From<Ttl> for Duration {
     fn from(ttl: Ttl) -> Self {
         ttl.0

@@ -9,6 +9,7 @@
 //! [`Backend`](boltwork_logical::Backend); where it runs is other rooms' business.
 
 mod backend;
+pub mod credential;
 mod decode;
 mod engine;
 mod factory;
@@ -29,7 +30,7 @@ mod wal;
 pub use decode::FieldError;
 pub use engine::Engine;
 pub use factory::{factory, factory_with, into_backend};
-pub use fields::{Base64, Changed, Fields, Json, Named, Patch, Ttl};
+pub use fields::{Base64, Changed, Fields, Json, Named, NotADuration, Patch, Ttl};
 pub use handler::Handler;
 pub use path::{Path, path};
 pub use reply::Reply;

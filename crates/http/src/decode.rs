@@ -156,10 +156,8 @@ fn wrap(headers: &HeaderMap) -> Result<Option<WrapRequest>, Refusal> {
     let Some(text) = header(headers, "x-vault-wrap-ttl").filter(|t| !t.is_empty()) else {
         return Ok(None);
     };
-    let ttl = serde_json::from_value::<boltwork_framework::Ttl>(text.into())
-        .map_err(|_| Refusal::bad("the X-Vault-Wrap-TTL header is not a duration"))?;
-    let format = header(headers, "x-vault-wrap-format").unwrap_or_default().to_owned();
-    Ok((!ttl.is_zero()).then_some(WrapRequest { ttl: ttl.0, format }))
+    let format = header(headers, "x-vault-wrap-format").unwrap_or_default();
+    Inbound::wrap_request(text, format).map_err(|e| Refusal::bad(e.to_string()))
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &'static str) -> Option<&'a str> {

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use boltwork_logical::{
-    Connection, Data, Failure, Headers, Operation, Reply, SecretText, WrapRequest,
+    Connection, Data, Error, Failure, Headers, Operation, Reply, SecretText, WrapRequest,
 };
 
 /// A client's request.
@@ -28,6 +28,18 @@ pub struct Inbound {
     pub wrap: Option<WrapRequest>,
     /// Override soft-mandatory policies.
     pub policy_override: bool,
+}
+
+impl Inbound {
+    /// The wrapping that a client asks for, in text: a duration (zero is none) and a format.
+    ///
+    /// # Errors
+    /// The duration cannot be read.
+    pub fn wrap_request(ttl: &str, format: &str) -> Result<Option<WrapRequest>, Error> {
+        let ttl: boltwork_framework::Ttl =
+            ttl.parse().map_err(|e| Error::invalid(format!("the wrapping TTL is {e}")))?;
+        Ok((!ttl.is_zero()).then(|| WrapRequest { ttl: ttl.0, format: format.to_owned() }))
+    }
 }
 
 /// What became of a request.

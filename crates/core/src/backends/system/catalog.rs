@@ -88,10 +88,33 @@ impl System {
             return Err(Error::invalid("missing plugin name"));
         }
         let id = PluginId { kind, name: name.to_owned(), version: canonical(&req.fields.version)? };
-        Ok(match self.active()?.plugins.get(&id).await? {
-            Some(entry) => Reply::data(show(&entry)),
-            None => Reply::not_found(),
-        })
+        match self.active()?.plugins.get(&id).await? {
+            Some(entry) => Ok(Reply::data(show(&entry))),
+            None if id.version.is_empty() => self.only_version(kind, name).await,
+            None => Ok(Reply::not_found()),
+        }
+    }
+
+    /// A plugin asked for without a version that has only versioned entries: the one there is, or a
+    /// list of what there is to choose from.
+    async fn only_version(&self, kind: PluginKind, name: &str) -> Result<Reply> {
+        let mut entries = self.active()?.plugins.list().await?;
+        entries.retain(|entry| entry.id.kind == kind && entry.id.name == name);
+        match entries.as_slice() {
+            [] => Ok(Reply::not_found()),
+            [only] => Ok(Reply::data(show(only)).warning(format!(
+                "no version was given; showing {}, the only version of {name:?} in the catalog",
+                only.id.version
+            ))),
+            several => {
+                let versions: Vec<_> = several.iter().map(|e| e.id.version.as_str()).collect();
+                Err(Error::invalid(format!(
+                    "there are several versions of {kind} plugin {name:?}: name one as `version`. \
+                     Available versions: {}",
+                    versions.join(", ")
+                )))
+            }
+        }
     }
 
     pub(super) async fn deregister_plugin(&self, req: Request<CatalogFields>) -> Result<Reply> {

@@ -157,8 +157,7 @@ pub fn ttl(which: &str, text: &str) -> Result<u64> {
     if matches!(text, "" | "system") {
         return Ok(0);
     }
-    let quoted = serde_json::Value::String(text.to_owned());
-    serde_json::from_value::<Ttl>(quoted)
+    text.parse()
         .map(Ttl::as_secs)
         .map_err(|_| Error::invalid(format!("unable to parse {which} TTL of {text}")))
 }
