@@ -50,6 +50,7 @@ const OWN: &[&str] = &[
     "token",
     "wrapped_accessor",
     "lease_id",
+    "encryptions",
 ];
 
 /// The value with everything that must differ between two servers replaced by its type.
