@@ -124,7 +124,8 @@ async fn write(
         policy_override: false,
     };
     match core.handle(inbound).await.result {
-        Ok(_) => Ok(()),
+        // What a backend refuses comes as a reply.
+        Ok(reply) => reply.and_then(|reply| reply.error_text()).map_or(Ok(()), Err),
         Err(failure) => Err(failure.error.to_string()),
     }
 }
