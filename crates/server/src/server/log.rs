@@ -101,7 +101,8 @@ impl Fields {
         let now = OffsetDateTime::now_utc().format(form).unwrap_or_default();
         let mut line =
             format!("{now} {:<7} {module}: {}", format!("[{level}]"), one_line(&self.message));
-        for (i, (name, value)) in self.others.iter().enumerate() {
+        let others = self.others.iter().filter(|(_, value)| value.as_str() != Some(""));
+        for (i, (name, value)) in others.enumerate() {
             let shown = match value {
                 Value::String(text) if is_plain(text) => text.clone(),
                 Value::String(text) => format!("{:?}", text),
