@@ -38,8 +38,16 @@ pub fn inbound(
 ) -> Result<Inbound, Refusal> {
     check_path(&path)?;
     check_namespace(&parts.headers)?;
-    let pairs = query::pairs(parts.uri.query());
+    let mut pairs = query::pairs(parts.uri.query());
     let operation = operation(parts, &pairs)?;
+    if parts.method == Method::GET {
+        // What asks for an operation is no field of it.
+        match operation {
+            Operation::List => pairs.retain(|(name, _)| name != "list"),
+            Operation::Scan => pairs.retain(|(name, _)| name != "scan"),
+            _ => {}
+        }
+    }
     let data = match operation {
         Operation::Update | Operation::Patch => payload(&parts.headers, body)?,
         Operation::Help => Data::null(),
@@ -218,7 +226,10 @@ mod tests {
         for (method, uri) in [("LIST", "/v1/secret/a"), ("GET", "/v1/secret/a?list=true")] {
             let made = decode(method, uri, &[], "").unwrap();
             assert_eq!((made.operation, made.path.as_str()), (Operation::List, "secret/a/"));
+            assert!(made.data.is_null(), "{}", made.data.as_str());
         }
+        let made = decode("GET", "/v1/secret/a?list=true&after=b", &[], "").unwrap();
+        assert_eq!(made.data.as_str(), r#"{"after":"b"}"#);
     }
 
     #[test]
