@@ -12,6 +12,7 @@ use boltwork_logical::{Backend, Error, Plugins, Setup};
 use crate::{
     audit::Audit,
     backends,
+    leases::Leases,
     lifecycle::Core,
     mounts::{Mounts, ServerFacts, Views},
     policies::Policies,
@@ -24,6 +25,8 @@ pub struct Active {
     pub mounts: Arc<Mounts>,
     /// Tokens.
     pub tokens: Arc<TokenStore>,
+    /// Leases.
+    pub leases: Arc<Leases>,
     /// Audit devices.
     pub audit: Arc<Audit>,
     /// Policies.
@@ -32,6 +35,7 @@ pub struct Active {
     pub plugins: Arc<dyn Plugins>,
     /// The whole server, for the system backend: sealing, status.
     pub core: Weak<Core>,
+    me: Weak<Self>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
 }
 
@@ -52,20 +56,34 @@ impl Active {
         let cubbyhole = mounts
             .at("cubbyhole/")
             .ok_or_else(|| Error::internal("the mount table has no cubbyhole"))?;
+        let leases = Arc::new(Leases::new(views("sys/expire/")));
         let tokens = TokenStore::open(
             views("sys/token/"),
             Arc::clone(&cubbyhole.storage),
             Arc::clone(&policies),
+            Arc::clone(&leases),
         )
         .await?;
         let tokens = Arc::new(tokens);
         let tasks = vec![
             tokio::spawn(TokenStore::run_expiry(Arc::downgrade(&tokens))),
-            tokio::spawn(recover(Arc::downgrade(&tokens))),
+            tokio::spawn(recover(Arc::downgrade(&tokens), Arc::downgrade(&leases))),
+            tokio::spawn(Leases::run(Arc::downgrade(&leases))),
         ];
-        let active = Arc::new(Self { mounts, tokens, audit, policies, plugins, core, tasks });
+        let active = Arc::new_cyclic(|me| Self {
+            me: me.clone(),
+            mounts,
+            tokens,
+            leases,
+            audit,
+            policies,
+            plugins,
+            core,
+            tasks,
+        });
         let own = active.own_backends()?;
         active.mounts.belong_to(Arc::downgrade(&active));
+        active.leases.belong_to(Arc::downgrade(&active));
         active.mounts.install(&own);
         active.mounts.start_all();
         Ok(active)
@@ -86,6 +104,11 @@ impl Active {
         Ok(made)
     }
 
+    /// This server, for work that goes on by itself.
+    pub fn whole(&self) -> Result<Arc<Self>, Error> {
+        self.me.upgrade().ok_or(Error::Sealed)
+    }
+
     /// Ends everything that runs: backends first, then plugin processes.
     pub async fn close(&self) {
         for task in &self.tasks {
@@ -97,18 +120,22 @@ impl Active {
     }
 }
 
-/// Reads all tokens; again after a pause if storage failed meanwhile.
-async fn recover(tokens: Weak<TokenStore>) {
+/// Reads all tokens and leases; again after a pause if storage failed meanwhile.
+async fn recover(tokens: Weak<TokenStore>, leases: Weak<Leases>) {
     loop {
-        let Some(store) = tokens.upgrade() else { return };
-        match store.recover().await {
+        let (Some(store), Some(kept)) = (tokens.upgrade(), leases.upgrade()) else { return };
+        let read = match kept.recover().await {
+            Ok(()) => store.recover().await,
+            failed => failed,
+        };
+        match read {
             Ok(()) | Err(Error::Sealed) => return,
             Err(error) => tracing::error!(
                 %error,
-                "the stored tokens could not be read through after unsealing; trying again"
+                "the stored tokens and leases could not be read through after unsealing; trying again"
             ),
         }
-        drop(store);
+        drop((store, kept));
         tokio::time::sleep(Duration::from_secs(10)).await;
     }
 }

@@ -11,6 +11,8 @@
 mod active;
 mod audit;
 mod backends;
+mod due;
+mod leases;
 mod lifecycle;
 mod mounts;
 mod pipeline;

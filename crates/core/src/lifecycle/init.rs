@@ -7,6 +7,7 @@ use boltwork_logical::{SecretText, Storage};
 
 use super::{Core, LifecycleError, seal::gone};
 use crate::{
+    leases::Leases,
     policies::Policies,
     tokens::{NewToken, TokenStore},
 };
@@ -72,8 +73,9 @@ impl Core {
         let policies = Arc::new(Policies::new(view("sys/policy/")?));
         policies.seed().await?;
         // Nothing is revoked here, so no cubbyhole is touched.
-        let tokens =
-            TokenStore::open(view("sys/token/")?, view("sys/token/none/")?, policies).await?;
+        let leases = Arc::new(Leases::new(view("sys/expire/")?));
+        let cubbyholes = view("sys/token/none/")?;
+        let tokens = TokenStore::open(view("sys/token/")?, cubbyholes, policies, leases).await?;
         let root = NewToken {
             id,
             policies: vec!["root".to_owned()],

@@ -1,7 +1,10 @@
 //! Making, removing, moving and tuning mounts. Each change is stored before it is acknowledged; a
 //! change that fails leaves things as they were.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Weak},
+};
 
 use boltwork_logical::{Error, PluginId};
 
@@ -11,7 +14,7 @@ use super::{
     start::clean_up,
     table::{Mounts, OWN, is_own_kind, new_entry},
 };
-use crate::tokens::clear;
+use crate::{active::Active, leases::Force, tokens::clear};
 
 /// Longest mount path, in bytes.
 const MAX_PATH: usize = 500;
@@ -182,6 +185,8 @@ impl Mounts {
         if !self.is_routed(&mount) {
             return Ok(());
         }
+        // While its backend still answers.
+        self.revoke_leases(&mount.point()).await?;
         self.change_entry(&mount, |entry| entry.flags.tainted = true).await?;
         let live = mount.live();
         mount.fail("it is being removed");
@@ -215,7 +220,9 @@ impl Mounts {
     /// Deletes what a tainted mount stored and gave out, and its entry. Also after a crash in
     /// between.
     pub(super) async fn finish_removal(&self, mount: &Arc<Mount>) -> Result<(), Error> {
-        self.revoke_given_out(mount, &mount.point()).await?;
+        // Only what was given out at the very last moment can still be there.
+        self.server()?.leases.revoke_prefix(&mount.point(), Force::Yes).await?;
+        self.revoke_tokens(mount, &mount.point()).await?;
         clear(mount.storage.as_ref(), "").await?;
         let _writing = self.writing.lock().await;
         let accessor = mount.entry.load().accessor.clone();
@@ -226,17 +233,32 @@ impl Mounts {
         Ok(())
     }
 
-    /// The tokens of an auth method end with it.
-    async fn revoke_given_out(&self, mount: &Mount, point: &str) -> Result<(), Error> {
-        if mount.table != Table::Auth {
-            return Ok(());
-        }
-        let server = self.server.get().and_then(std::sync::Weak::upgrade).ok_or(Error::Sealed)?;
-        server.tokens.revoke_made_at(point).await
+    fn server(&self) -> Result<Arc<Active>, Error> {
+        self.server.get().and_then(Weak::upgrade).ok_or(Error::Sealed)
     }
 
-    /// Moves a mount; its storage, accessor and backend stay. Tokens that an auth method gave under
-    /// its old path end.
+    /// Takes back what a mount gave out. An unavailable backend cannot do that.
+    async fn revoke_leases(&self, point: &str) -> Result<(), Error> {
+        let revoked = self.server()?.leases.revoke_prefix(point, Force::No).await;
+        revoked.map_err(|error| match error {
+            Error::Sealed => Error::Sealed,
+            error => Error::invalid(format!(
+                "{error}. Nothing else was changed; mend the cause, or forget the leases \
+                 (sys/leases/revoke-force/{point}) and take the secrets back by other means"
+            )),
+        })
+    }
+
+    /// The tokens of an auth method end with it.
+    async fn revoke_tokens(&self, mount: &Mount, point: &str) -> Result<(), Error> {
+        match mount.table {
+            Table::Auth => self.server()?.tokens.revoke_made_at(point).await,
+            Table::Secret => Ok(()),
+        }
+    }
+
+    /// Moves a mount; its storage, accessor and backend stay. What it gave out under its old path
+    /// ends: leases, and the tokens of an auth method.
     pub async fn remount(&self, table: Table, from: &str, to: &str) -> Result<(), Error> {
         let (from, to) = (with_slash(from), checked_path(to)?);
         let old_point = format!("{}{from}", table.route_prefix());
@@ -252,7 +274,8 @@ impl Mounts {
         if mount.entry.load().flags.tainted {
             return Err(Error::invalid(format!("{old_point:?} is being removed")));
         }
-        self.revoke_given_out(&mount, &old_point).await?;
+        self.revoke_leases(&old_point).await?;
+        self.revoke_tokens(&mount, &old_point).await?;
         let _writing = self.writing.lock().await;
         self.check_free(table, &to)?;
         let mut entry = MountEntry::clone(&mount.entry.load());

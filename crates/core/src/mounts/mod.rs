@@ -16,6 +16,6 @@ mod table;
 
 pub use change::{NewMount, Tune};
 pub use entry::{MountConfig, MountEntry, MountFlags, StoredTable, Table};
-pub use mount::{Inside, Mount};
+pub use mount::{Inside, Mount, broken};
 pub use system_view::{ServerFacts, effective_ttls};
 pub use table::{Mounts, Views, is_own_kind};

@@ -15,7 +15,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use boltwork_logical::{
-    Backend, Error, Existence, MountFacts, Request, Running, SpecialPaths, Storage,
+    Backend, Error, Existence, Failure, MountFacts, Reply, Request, Running, SpecialPaths, Storage,
 };
 use futures_util::FutureExt;
 use tokio::sync::{Notify, watch};
@@ -120,6 +120,16 @@ impl Inside {
         Self(Arc::clone(&self.0))
     }
 
+    /// Answers a request. A backend that panics fails its request and nothing else.
+    pub async fn handle(&self, request: Request) -> Result<Option<Reply>, Failure> {
+        let id = Arc::clone(&request.id);
+        let work = AssertUnwindSafe(self.backend().handle(request)).catch_unwind();
+        work.await.unwrap_or_else(|_| {
+            tracing::error!(request = %id, "a backend panicked; the server goes on");
+            Err(broken())
+        })
+    }
+
     /// Whether what a write is about exists. A panic of the backend is its own.
     pub async fn exists(&self, request: &Request) -> Result<Existence, Error> {
         let work = AssertUnwindSafe(self.backend().exists(request)).catch_unwind();
@@ -220,6 +230,14 @@ impl Mount {
             facts.point,
         ))
     }
+}
+
+/// What a client reads when a backend panicked.
+pub fn broken() -> Failure {
+    Error::internal(
+        "internal error: the backend failed in a way that it should not; the server's log says more",
+    )
+    .into()
 }
 
 fn facts(table: Table, entry: &MountEntry) -> MountFacts {

@@ -1,22 +1,22 @@
 //! Stage 6: the backend's own request is built, fresh, from what the client sent and what the
 //! backend may know; then the backend answers.
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::sync::Arc;
 
 use aws_lc_rs::digest;
-use boltwork_logical::{Caller, Error, Failure, Headers, Operation, Reply, Request, SecretText};
-use futures_util::FutureExt;
+use boltwork_logical::{Caller, Failure, Headers, Operation, Reply, Request, SecretText};
 
 use super::{Inbound, audit::Audited, authorize::Authorized};
-use crate::{mounts::Mount, session::Session};
+use crate::{
+    mounts::{Mount, broken},
+    session::Session,
+};
 
 /// A request that was carried out.
 pub struct Answered {
     pub(super) request: Authorized,
-    pub(super) result: Answer,
+    pub(super) result: Result<Option<Reply>, Failure>,
 }
-
-type Answer = Result<Option<Reply>, Failure>;
 
 pub async fn dispatch(audited: Audited) -> Answered {
     let request = audited.into_authorized();
@@ -28,33 +28,12 @@ pub async fn dispatch(audited: Audited) -> Answered {
         Err(error) => Err(error.clone().into()),
         Ok(inside) if own_change => {
             let (inside, made) = (inside.again(), for_backend(&request));
-            let work = tokio::spawn(async move { guarded(inside.backend().handle(made)).await });
+            let work = tokio::spawn(async move { inside.handle(made).await });
             work.await.unwrap_or_else(|_| Err(broken()))
         }
-        Ok(inside) => guarded(inside.backend().handle(for_backend(&request))).await,
+        Ok(inside) => inside.handle(for_backend(&request)).await,
     };
-    if let Err(Failure { error, .. }) = &result
-        && *error == Error::Internal(BROKEN.to_owned())
-    {
-        tracing::error!(
-            request = %request.inbound.id,
-            mount = request.target.mount.point(),
-            "a backend panicked; the request failed, the server goes on"
-        );
-    }
     Answered { request, result }
-}
-
-const BROKEN: &str = "internal error: the backend failed in a way that it should not; the \
-                      server's log says more";
-
-fn broken() -> Failure {
-    Error::internal(BROKEN).into()
-}
-
-/// A backend that panics fails its request and nothing else.
-async fn guarded(work: impl Future<Output = Answer>) -> Answer {
-    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| Err(broken()))
 }
 
 fn for_backend(from: &Authorized) -> Request {

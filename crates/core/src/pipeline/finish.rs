@@ -1,11 +1,11 @@
-//! Stage 7: what an answer brings with it. A login becomes a token; a lease without anybody to
-//! revoke it becomes plain data; headers that the mount does not allow are dropped; the whole is
-//! wrapped where that was asked for.
+//! Stage 7: what an answer brings with it. A login becomes a token; a secret that must be taken back
+//! becomes a lease; headers that the mount does not allow are dropped; the whole is wrapped where
+//! that was asked for.
 
-use boltwork_logical::{Error, Failure, Operation, Reply, Secret};
+use boltwork_logical::{Failure, Reply};
 
-use super::{authorize::Authorized, dispatch::Answered, login, wrapping};
-use crate::{active::Active, mounts::effective_ttls};
+use super::{authorize::Authorized, dispatch::Answered, lease, login, wrapping};
+use crate::active::Active;
 
 /// A request that is done, but for the audit of its answer.
 pub struct Finished {
@@ -52,63 +52,11 @@ async fn settle(active: &Active, request: &Authorized, mut reply: Reply) -> Resu
             None => reply.headers.clear(),
         }
         if let Some(secret) = reply.secret.take() {
-            reply.secret = Some(lease(active, request, secret).await?);
+            reply.secret = Some(lease::settle(active, request, &mut reply, secret).await?);
         }
         if let Some(auth) = reply.auth.take() {
             reply.auth = Some(login::login(active, request, auth, &mut reply.warnings).await?);
         }
     }
     wrapping::wrap(active, request, reply).await
-}
-
-/// A lease that somebody must give back remembers what: its internal data holds the type of the
-/// secret (`secret_type`, set by every SDK) and whatever identifies it. One that cannot be renewed
-/// and identifies nothing, as kv's, is only a hint how long the data is good for: nothing is kept.
-async fn lease(
-    active: &Active,
-    request: &Authorized,
-    mut secret: Box<Secret>,
-) -> Result<Box<Secret>, Failure> {
-    if must_be_given_back(&secret) {
-        revoke_at_once(request, secret).await;
-        return Err(Error::Unavailable(
-            "this server does not keep leases yet, so the secret that the plugin issued was \
-             revoked at once"
-                .to_owned(),
-        )
-        .into());
-    }
-    let (default, max) = effective_ttls(active.mounts.facts(), &request.target.mount);
-    if secret.lease.ttl.is_zero() {
-        secret.lease.ttl = default;
-    }
-    secret.lease.ttl = secret.lease.ttl.min(max);
-    secret.lease.renewable = false;
-    secret.lease_id.clear();
-    Ok(secret)
-}
-
-fn must_be_given_back(secret: &Secret) -> bool {
-    secret.internal.mentions("\"secret_type\"")
-        && (secret.lease.renewable || secret.internal.fields().is_ok_and(|fields| fields.len() > 1))
-}
-
-/// Gives back what nobody could give back later.
-async fn revoke_at_once(request: &Authorized, secret: Box<Secret>) {
-    let Ok(inside) = &request.target.inside else { return };
-    let mount = &request.target.mount;
-    let mut revoke = boltwork_logical::Request::new(
-        Operation::Revoke,
-        request.target.relative.clone(),
-        std::sync::Arc::clone(&mount.storage),
-    );
-    revoke.mount = mount.facts.load_full();
-    revoke.secret = Some(secret);
-    if let Err(failure) = inside.backend().handle(revoke).await {
-        tracing::error!(
-            mount = mount.point(),
-            error = %failure.error,
-            "a secret that cannot be kept as a lease could not be revoked either"
-        );
-    }
 }

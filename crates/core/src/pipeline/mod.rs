@@ -10,6 +10,7 @@ mod authorize;
 mod dispatch;
 mod finish;
 mod inbound;
+mod lease;
 mod login;
 mod route;
 mod wrapping;

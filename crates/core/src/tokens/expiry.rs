@@ -3,66 +3,24 @@
 //! A token's end does not depend on it: every use compares the time. The task frees what the token
 //! held.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    sync::{Arc, Weak},
-    time::Duration,
-};
+use std::{sync::Weak, time::Duration};
 
 use boltwork_logical::Error;
-use parking_lot::Mutex;
-use tokio::sync::Notify;
 
 use super::{
     Digest, TokenStore,
     entry::{REVOCATION_PENDING, now},
 };
+use crate::due::Due;
 
 /// How long to wait after a revocation failed.
 pub const RETRY: u64 = 10;
 
-/// Longest sleep, so that a change of the clock is noticed.
-const NAP: u64 = 60;
+/// Longest sleep in seconds, so that a change of the clock is noticed.
+pub const NAP: u64 = 5;
 
 /// When tokens end.
-#[derive(Default)]
-pub struct Expiry {
-    due: Mutex<Due>,
-    changed: Notify,
-}
-
-#[derive(Default)]
-struct Due {
-    by_time: BTreeSet<(u64, Digest)>,
-    by_token: HashMap<Digest, u64>,
-}
-
-impl Expiry {
-    /// Sets when a token ends; 0 is never.
-    pub fn schedule(&self, digest: Digest, at: u64) {
-        let mut due = self.due.lock();
-        if let Some(old) = due.by_token.remove(&digest) {
-            due.by_time.remove(&(old, digest));
-        }
-        if at == 0 {
-            return;
-        }
-        due.by_token.insert(digest, at);
-        due.by_time.insert((at, digest));
-        if due.by_time.first() == Some(&(at, digest)) {
-            self.changed.notify_one();
-        }
-    }
-
-    /// The token is gone.
-    pub fn forget(&self, digest: &Digest) {
-        self.schedule(*digest, 0);
-    }
-
-    fn next(&self) -> Option<(u64, Digest)> {
-        self.due.lock().by_time.first().copied()
-    }
-}
+pub type Expiry = Due<Digest>;
 
 impl TokenStore {
     /// Revokes tokens as they end, until the store is dropped.
@@ -74,19 +32,12 @@ impl TokenStore {
                     this.end_if_due(digest).await;
                     continue;
                 }
-                Some((at, _)) => (at - now()).min(NAP),
+                Some((at, _)) => at.saturating_sub(now()),
                 None => NAP,
             };
-            Self::nap(this, wait).await;
+            // Short, so that a sealed server's store is not kept alive for long.
+            this.expiry.sleep(Duration::from_secs(wait.clamp(1, NAP))).await;
         }
-    }
-
-    /// Sleeps without keeping the store alive for long.
-    async fn nap(this: Arc<Self>, seconds: u64) {
-        let nap = Duration::from_secs(seconds.max(1));
-        let _ =
-            tokio::time::timeout(nap.min(Duration::from_secs(5)), this.expiry.changed.notified())
-                .await;
     }
 
     /// Revokes a token whose time has come. Its entry has the last word: it may have been renewed

@@ -101,9 +101,10 @@ impl TokenStore {
         Ok(())
     }
 
-    /// Removes a marked token: first what it kept for itself (its cubbyhole), so that nothing of it
-    /// is left when its entry is gone.
+    /// Removes a marked token: first what it was given and what it kept for itself (its cubbyhole),
+    /// so that nothing of it is left when its entry is gone.
     async fn remove(&self, digest: &Digest) -> Result<(), Error> {
+        self.leases.end_with_token(digest).await?;
         clear(self.cubbyholes.as_ref(), &format!("{digest}/")).await?;
         let _guard = self.lock(digest).await;
         let entry = self.load(digest).await?;

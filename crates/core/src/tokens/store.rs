@@ -17,7 +17,10 @@ use super::{
     entry::{Life, REVOCATION_PENDING, now},
     expiry::Expiry,
 };
-use crate::policies::{Policies, is_current};
+use crate::{
+    leases::Leases,
+    policies::{Policies, is_current},
+};
 
 /// Locks that serialise changes of one token: a power of two, more than there are cores.
 const STRIPES: usize = 64;
@@ -57,6 +60,8 @@ pub struct TokenStore {
     /// Where tokens keep things for themselves, below their digests.
     pub(super) cubbyholes: Arc<dyn Storage>,
     pub(super) policies: Arc<Policies>,
+    /// What tokens were given, and what ends with them.
+    pub(super) leases: Arc<Leases>,
     pub(super) cache: Cache,
     pub(super) expiry: Expiry,
     digester: Digester,
@@ -105,6 +110,7 @@ impl TokenStore {
         storage: Arc<dyn Storage>,
         cubbyholes: Arc<dyn Storage>,
         policies: Arc<Policies>,
+        leases: Arc<Leases>,
     ) -> Result<Self, Error> {
         let salt = match storage.get("salt").await? {
             Some(entry) => entry.value,
@@ -120,6 +126,7 @@ impl TokenStore {
             storage,
             cubbyholes,
             policies,
+            leases,
             cache: Cache::default(),
             expiry: Expiry::default(),
             digester: Digester::new(&salt),

@@ -36,6 +36,10 @@ pub struct Switches {
     pub fail_creation: AtomicBool,
     /// Every initialization fails after it wrote something.
     pub fail_initialization: AtomicBool,
+    /// Names of users that were made and not taken back.
+    pub users: Mutex<std::collections::BTreeSet<String>>,
+    /// Every revocation fails.
+    pub fail_revocation: AtomicBool,
     /// What `SystemView::wrap_data` gave to the engine that was asked to use it.
     pub wrapped: Mutex<Option<String>>,
 }
@@ -157,6 +161,7 @@ struct Place {
 impl Engine for Good {
     fn routes() -> Routes<Self> {
         Routes::new([
+            path("creds").read(Self::creds),
             path("echo").any_input().read(Self::echo).list(Self::echo),
             path("wrap").write(Self::wrap),
             path("secret").sudo().read(Self::echo),
@@ -167,10 +172,46 @@ impl Engine for Good {
                 .delete(Self::delete)
                 .exists(Self::exists),
         ])
+        .revoke("user", Self::revoke)
+        .renew("user", Self::renew)
     }
 }
 
+#[derive(Deserialize, JsonSchema)]
+struct Wish {
+    #[serde(default)]
+    ttl: boltwork_framework::Ttl,
+}
+
+#[derive(Deserialize, serde::Serialize, JsonSchema)]
+struct User {
+    user: String,
+}
+
 impl Good {
+    async fn creds(&self, req: Request<Wish>) -> Result<Reply> {
+        let user = format!("user-{:08x}", rand::random::<u32>());
+        self.switches.users.lock().insert(user.clone());
+        Ok(Reply::data(BTreeMap::from([("user", &user)])).leased(
+            "user",
+            req.fields.ttl,
+            User { user: user.clone() },
+        ))
+    }
+
+    async fn revoke(&self, req: Request<User>) -> Result<Reply> {
+        if self.switches.fail_revocation.load(Ordering::SeqCst) {
+            return Err(Error::internal("the test says that it cannot be revoked"));
+        }
+        self.switches.users.lock().remove(&req.fields.user);
+        Ok(Reply::empty())
+    }
+
+    async fn renew(&self, req: Request<User>) -> Result<Reply> {
+        let increment = req.secret().map_or(Duration::ZERO, |s| s.lease.increment);
+        Ok(Reply::renewed(&req).ttl(increment))
+    }
+
     async fn echo(&self, req: Request) -> Result<Reply> {
         Ok(Reply::text_of(match req.data().is_null() {
             true => Data::parse(b"{\"nothing\":true}".to_vec())?,

@@ -6,6 +6,7 @@
 mod access;
 mod audit;
 mod catalog;
+mod leases;
 mod mount_fields;
 mod mount_info;
 mod mounts;
@@ -47,6 +48,7 @@ impl Engine for System {
             .with(server_paths())
             .with(audit_paths())
             .with(wrapping_paths())
+            .with(lease_paths())
             .help("The server's own paths: mounts, policies, plugins, sealing.")
     }
 }
@@ -167,4 +169,44 @@ fn wrapping_paths() -> Vec<Path<System>> {
             .help("What is known of a wrapping token; does not use it.")
             .write(System::lookup_wrapping),
     ]
+}
+
+fn lease_paths() -> Vec<Path<System>> {
+    let mut paths = vec![
+        // The list needs sudo too: its path ends in a slash, which the next line covers.
+        path("leases/lookup")
+            .help("What is known of a lease.")
+            .write(System::lookup_lease)
+            .list(System::list_leases),
+        path("leases/lookup/{prefix...}")
+            .sudo()
+            .help("Leases below a path.")
+            .list(System::list_leases),
+        path("leases")
+            .sudo()
+            .help("Leases that cannot be revoked.")
+            .read(System::irrevocable_leases),
+        path("leases/count").help("How many leases there are.").read(System::count_leases),
+    ];
+    // Each under its own name and under its old one.
+    for under in ["leases/", ""] {
+        let named = |rest: &str| path(format!("{under}{rest}"));
+        paths.extend([
+            named("renew").help("Extends a lease.").write(System::renew_lease),
+            named("renew/{url_lease_id...}").help("Extends a lease.").write(System::renew_lease),
+            named("revoke").help("Takes a secret back.").write(System::revoke_lease),
+            named("revoke/{url_lease_id...}")
+                .help("Takes a secret back.")
+                .write(System::revoke_lease),
+            named("revoke-prefix/{prefix...}")
+                .sudo()
+                .help("Takes back all secrets given below a path.")
+                .write(System::revoke_leases),
+            named("revoke-force/{prefix...}")
+                .sudo()
+                .help("Forgets leases below a path whose backend does not take them back.")
+                .write(System::forget_leases),
+        ]);
+    }
+    paths
 }

@@ -1,0 +1,235 @@
+//! Leases: kept before a secret is handed out, renewed, and taken back in every way.
+
+mod common;
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use boltwork_logical::{Operation, Secret};
+use common::{Server, fields, refusal, request, until};
+use serde_json::{Value, json};
+
+async fn lease_by(server: &Server, token: &str, ttl: &str) -> Secret {
+    let wish = json!({ "ttl": ttl });
+    let reply = server.by(token, Operation::Read, "kv/creds", wish).await;
+    *reply.expect("creds").expect("a reply").secret.expect("a lease")
+}
+
+async fn lease(server: &Server, ttl: &str) -> Secret {
+    lease_by(server, &server.root.clone(), ttl).await
+}
+
+fn users(server: &Server) -> usize {
+    server.plugins.switches.users.lock().len()
+}
+
+fn fail_revocation(server: &Server, fail: bool) {
+    server.plugins.switches.fail_revocation.store(fail, Ordering::SeqCst);
+}
+
+async fn sys(
+    server: &Server,
+    path: &str,
+    body: Value,
+) -> Result<Option<boltwork_logical::Reply>, boltwork_logical::Failure> {
+    server.root(Operation::Update, &format!("sys/leases/{path}"), body).await
+}
+
+/// The error of a request, if it has one.
+fn error(
+    result: Result<Option<boltwork_logical::Reply>, boltwork_logical::Failure>,
+) -> Option<String> {
+    match result {
+        Ok(reply) => reply.and_then(|reply| reply.error_text()),
+        Err(failure) => Some(failure.error.to_string()),
+    }
+}
+
+#[tokio::test]
+async fn a_secret_is_leased_shown_and_taken_back() {
+    let server = Server::with_engine().await;
+    let lease = lease(&server, "10m").await;
+    assert!(lease.lease_id.starts_with("kv/creds/") && lease.lease.renewable);
+    assert_eq!(lease.lease.ttl, Duration::from_secs(600));
+    let id = json!({ "lease_id": lease.lease_id });
+    let shown = fields(sys(&server, "lookup", id.clone()).await);
+    assert_eq!(shown["id"], lease.lease_id.as_str());
+    assert!((595..=600).contains(&shown["ttl"].as_u64().expect("a number")));
+    let names = server.root(Operation::List, "sys/leases/lookup/kv/creds/", Value::Null).await;
+    let name = lease.lease_id.trim_start_matches("kv/creds/");
+    assert_eq!(fields(names)["keys"], json!([name]));
+
+    assert_eq!(users(&server), 1);
+    let body = json!({ "lease_id": lease.lease_id, "sync": true });
+    assert_eq!(error(sys(&server, "revoke", body).await), None);
+    assert_eq!(users(&server), 0);
+    assert_eq!(refusal(sys(&server, "lookup", id.clone()).await), "invalid lease");
+    assert_eq!(refusal(sys(&server, "renew", id).await), "lease not found");
+    assert_eq!(refusal(sys(&server, "revoke", json!({})).await), "lease_id must be specified");
+}
+
+#[tokio::test]
+async fn a_lease_ends_at_its_time() {
+    let server = Server::with_engine().await;
+    lease(&server, "1s").await;
+    let kept = lease(&server, "1h").await;
+    until("the short one is taken back", async || users(&server) == 1).await;
+    let body = json!({ "lease_id": kept.lease_id });
+    assert_eq!(error(sys(&server, "revoke", body).await), None);
+    until("asked to, the other too", async || users(&server) == 0).await;
+}
+
+#[tokio::test]
+async fn a_lease_due_while_the_server_was_sealed_ends_after_unseal() {
+    let server = Server::with_engine().await;
+    lease(&server, "1s").await;
+    let kept = lease(&server, "1h").await;
+    fail_revocation(&server, true);
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    server.core.shut_down().await;
+    fail_revocation(&server, false);
+    server.core.unseal(&server.share).await.expect("unseal");
+    until("it is taken back", async || users(&server) == 1).await;
+    let shown = fields(sys(&server, "lookup", json!({ "lease_id": kept.lease_id })).await);
+    assert_eq!(shown["id"], kept.lease_id.as_str());
+}
+
+#[tokio::test]
+async fn a_lease_ends_with_its_token_and_with_the_tokens_parent() {
+    let server = Server::with_engine().await;
+    let parent = server.token(json!({ "policies": ["root"], "ttl": "1h" })).await;
+    let child = server.token_by(&parent, json!({ "ttl": "1h", "policies": ["root"] })).await;
+    lease_by(&server, &parent, "1h").await;
+    lease_by(&server, &child, "1h").await;
+    lease(&server, "1h").await;
+    let body = json!({ "token": parent });
+    server.write(&server.root, "auth/token/revoke", body).await.expect("revoke");
+    until("both are taken back", async || users(&server) == 1).await;
+}
+
+#[tokio::test]
+async fn a_lease_of_a_tokens_last_use_ends_with_it() {
+    let server = Server::with_engine().await;
+    let token = server.token(json!({ "policies": ["root"], "num_uses": 1 })).await;
+    lease_by(&server, &token, "1h").await;
+    until("it is taken back", async || users(&server) == 0).await;
+}
+
+#[tokio::test]
+async fn a_renewal_extends_a_lease_within_its_longest_life() {
+    let server = Server::with_engine().await;
+    let lease = lease(&server, "60s").await;
+    let renew = async |increment: &str| {
+        let body = json!({ "lease_id": lease.lease_id, "increment": increment });
+        sys(&server, "renew", body).await.expect("renew").expect("a reply")
+    };
+    let reply = renew("30m").await;
+    let secret = reply.secret.expect("a lease");
+    assert_eq!(secret.lease.ttl, Duration::from_secs(1800));
+    assert_eq!(secret.lease_id, lease.lease_id);
+    assert!(reply.data.is_null(), "the secret itself is not shown again");
+    let reply = renew("100h").await;
+    let ttl = reply.secret.expect("a lease").lease.ttl.as_secs();
+    assert!((7195..=7200).contains(&ttl), "{ttl}");
+    assert!(reply.warnings[0].contains("max_ttl"), "{:?}", reply.warnings);
+}
+
+#[tokio::test]
+async fn a_secret_whose_lease_cannot_be_stored_is_given_back() {
+    let server = Server::with_engine().await;
+    server.storage.fail_nth_write(1);
+    let text = refusal(server.read(&server.root, "kv/creds").await);
+    assert!(text.contains("given back"), "{text}");
+    assert_eq!(users(&server), 0);
+}
+
+#[tokio::test]
+async fn a_revocation_that_fails_is_told_and_the_lease_stays() {
+    let server = Server::with_engine().await;
+    let lease = lease(&server, "1h").await;
+    fail_revocation(&server, true);
+    let body = json!({ "lease_id": lease.lease_id, "sync": true });
+    let text = error(sys(&server, "revoke", body.clone()).await).expect("an error");
+    assert!(text.contains("cannot be revoked"), "{text}");
+    let prefix = error(sys(&server, "revoke-prefix/kv", json!({})).await).expect("an error");
+    assert!(prefix.contains(&lease.lease_id), "{prefix}");
+    let shown = fields(sys(&server, "lookup", json!({ "lease_id": lease.lease_id })).await);
+    assert_eq!((&shown["ttl"], &shown["renewable"]), (&json!(0), &json!(false)));
+    fail_revocation(&server, false);
+    assert_eq!(error(sys(&server, "revoke", body).await), None);
+    assert_eq!(users(&server), 0);
+}
+
+#[tokio::test]
+async fn leases_can_be_taken_back_or_forgotten_by_prefix() {
+    let server = Server::with_engine().await;
+    server.enable("other", "good").await.expect("enable");
+    for _ in 0..3 {
+        lease(&server, "1h").await;
+    }
+    server.read(&server.root, "other/creds").await.expect("creds");
+    assert_eq!(error(sys(&server, "revoke-prefix/kv/creds", json!({})).await), None);
+    assert_eq!(users(&server), 1);
+    fail_revocation(&server, true);
+    assert_eq!(error(sys(&server, "revoke-force/other", json!({})).await), None);
+    let names = server.root(Operation::List, "sys/leases/lookup/", Value::Null).await;
+    assert!(fields(names).is_empty(), "no lease is left");
+    assert_eq!(users(&server), 1, "but the user is");
+}
+
+#[tokio::test]
+async fn listing_leases_needs_sudo_and_looking_one_up_does_not() {
+    let server = Server::with_engine().await;
+    let lease = lease(&server, "1h").await;
+    let rule = r#"path "sys/leases/lookup/*" { capabilities = ["list"] }"#;
+    server.policy("p", rule).await;
+    let token = server.token(json!({ "policies": ["p"] })).await;
+    for path in ["sys/leases/lookup/", "sys/leases/lookup/kv/creds/"] {
+        let listed = server.by(&token, Operation::List, path, Value::Null).await;
+        assert!(refusal(listed).contains("permission denied"), "{path}");
+    }
+    let body = json!({ "lease_id": lease.lease_id });
+    assert!(server.write(&token, "sys/leases/lookup", body).await.is_ok());
+}
+
+#[tokio::test]
+async fn disabling_a_mount_takes_everything_back_or_changes_nothing() {
+    let server = Server::with_engine().await;
+    lease(&server, "1h").await;
+    fail_revocation(&server, true);
+    let disable = async || server.root(Operation::Delete, "sys/mounts/kv", Value::Null).await;
+    let text = error(disable().await).expect("an error");
+    assert!(text.contains("sys/leases/revoke-force/kv/"), "{text}");
+    assert!(server.read(&server.root, "kv/echo").await.is_ok());
+    fail_revocation(&server, false);
+    assert_eq!(error(disable().await), None);
+    assert_eq!(users(&server), 0);
+    assert!(server.mount("kv/").await.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_secret_outlives_its_token_however_close_they_come() {
+    let server = Server::with_engine().await;
+    for _ in 0..10 {
+        let token = server.token(json!({ "policies": ["root"], "ttl": "1h" })).await;
+        let askers: Vec<_> = (0..4)
+            .map(|_| {
+                let (core, token) = (server.core.clone(), token.clone());
+                tokio::spawn(async move {
+                    for _ in 0..20 {
+                        let asked = request(&token, Operation::Read, "kv/creds", Value::Null);
+                        if core.handle(asked).await.result.is_err() {
+                            return;
+                        }
+                    }
+                })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        let body = json!({ "token": token });
+        server.write(&server.root, "auth/token/revoke", body).await.expect("revoke");
+        for asker in askers {
+            asker.await.expect("join");
+        }
+    }
+    until("all are taken back", async || users(&server) == 0).await;
+}
