@@ -121,6 +121,13 @@ impl Core {
         active.handle(inbound).await
     }
 
+    /// Lets every audit device open its files anew, after they were moved away (SIGHUP).
+    pub async fn reopen_audit(&self) {
+        if let Some(active) = self.active.load_full() {
+            active.audit.broker.reopen().await;
+        }
+    }
+
     /// What the core was told.
     pub fn config(&self) -> &CoreConfig {
         &self.config

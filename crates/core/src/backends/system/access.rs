@@ -33,6 +33,26 @@ impl System {
         answer(&session.acl, req.fields)
     }
 
+    /// What the caller's policies come to, by path: for user interfaces.
+    pub(super) async fn resultant_acl(&self, req: Request) -> Result<Reply> {
+        let session = Session::of(req.caller().session.as_ref())?;
+        if session.is_root() {
+            return Ok(Reply::data(json!({ "root": true })));
+        }
+        let (mut exact, mut globs) = (Map::new(), Map::new());
+        for (path, capabilities) in session.acl.rules() {
+            let mut names = capabilities.names();
+            names.sort_unstable();
+            let shown = json!({ "capabilities": names });
+            match path.strip_suffix('*') {
+                Some(prefix) => globs.insert(prefix.to_owned(), shown),
+                None if path.contains('+') => globs.insert(path, shown),
+                None => exact.insert(path, shown),
+            };
+        }
+        Ok(Reply::data(json!({ "root": false, "exact_paths": exact, "glob_paths": globs })))
+    }
+
     pub(super) async fn capabilities(&self, req: Request<AccessFields>) -> Result<Reply> {
         if req.fields.token.is_empty() {
             return Err(Error::internal("no token found"));

@@ -14,6 +14,7 @@ mod policies;
 mod reload;
 mod remount;
 mod server;
+mod tools;
 mod ui;
 mod wrapping;
 
@@ -49,6 +50,7 @@ impl Engine for System {
             .with(audit_paths())
             .with(wrapping_paths())
             .with(lease_paths())
+            .with(tool_paths())
             .help("The server's own paths: mounts, policies, plugins, sealing.")
     }
 }
@@ -99,6 +101,9 @@ fn policy_paths() -> Vec<Path<System>> {
         path("capabilities-self")
             .help("What the caller's token may do.")
             .write(System::capabilities_self),
+        path("internal/ui/resultant-acl")
+            .help("What the caller's policies come to.")
+            .read(System::resultant_acl),
         path("capabilities-accessor")
             .help("What the token with an accessor may do.")
             .write(System::capabilities_accessor),
@@ -209,4 +214,13 @@ fn lease_paths() -> Vec<Path<System>> {
         ]);
     }
     paths
+}
+
+fn tool_paths() -> Vec<Path<System>> {
+    vec![
+        path("tools/random").help("Random bytes.").write(System::random),
+        path("tools/random/{urlbytes}").help("Random bytes.").write(System::random),
+        path("tools/hash").help("The digest of what is sent.").write(System::hash),
+        path("tools/hash/{urlalgorithm}").help("The digest of what is sent.").write(System::hash),
+    ]
 }
