@@ -49,7 +49,8 @@ e2e:
 ## make bench   boltwork and bao side by side, one table; takes a few minutes and stops by itself
 bench: tools
 	@$(CARGO) build --locked --profile dist -p boltwork -p boltwork-secret-kv
-	$(CARGO) run --locked --release -p boltwork-bench -- --profile dist $(ARGS)
+	BOLTWORK_BIN=$(CURDIR)/target/dist/boltwork BOLTWORK_SECRET_KV_BIN=$(CURDIR)/target/dist/boltwork-secret-kv \
+		$(CARGO) run --locked --release -p boltwork-bench -- $(ARGS)
 
 ## make clean-tools   remove .tools/
 clean-tools:

@@ -58,24 +58,30 @@ pub fn all(plan: Plan) -> Option<Vec<Row>> {
         rows.push(throughput(
             plan,
             &pair,
-            "read, the same Go kv plugin",
+            "kv v2 read, the same Go plugin",
             Aim::AtLeast(2.0),
-            reads("go/"),
+            reads("go/data/"),
         ));
         rows.push(latency(
             plan,
             &pair,
-            "read, the same Go kv plugin, 1 connection",
+            "kv v2 read, the same Go plugin, 1 connection",
             Aim::None,
-            "go/",
+            "go/data/",
         ));
     }
     let our_kv = tools::our_kv();
     external(&pair.ours, &our_kv, "rust");
     external(&pair.theirs, &our_kv, "rust");
-    rows.push(throughput(plan, &pair, "read, our kv as a plugin", Aim::None, reads("rust/")));
-    rows.push(latency(plan, &pair, "kv v1 read, built in, 1 connection", Aim::None, "v1/"));
-    rows.push(latency(plan, &pair, "read, our kv as a plugin, 1 connection", Aim::None, "rust/"));
+    rows.push(throughput(plan, &pair, "kv v2 read, our plugin", Aim::None, reads("rust/data/")));
+    rows.push(latency(plan, &pair, "kv v2 read, built in, 1 connection", Aim::None, "v2/data/"));
+    rows.push(latency(
+        plan,
+        &pair,
+        "kv v2 read, our plugin, 1 connection",
+        Aim::None,
+        "rust/data/",
+    ));
     rows.push(added(&rows));
     Some(rows)
 }
@@ -133,11 +139,21 @@ fn fill(api: &Api, path: &str, body: &serde_json::Value) {
     }
 }
 
-/// Registers a plugin, enables it at `path`, and fills it as the others are.
+/// Registers a plugin, enables it at `path` as version 2 of kv, and fills it as the others are.
+///
+/// Version 2, because an answer of version 1 comes with a lease. From a mount that is not called kv
+/// OpenBao takes that at its word and writes a lease to its storage with each read, Boltwork does
+/// not: the two would not do the same work.
 fn external(server: &Server, program: &Path, path: &str) {
     let plugin = server.install(program, &format!("kv-{path}"));
     server.run(&plugin, path);
-    fill(&server.api(), &format!("{path}/"), &secret());
+    let api = server.api();
+    let version_2 = json!({"options": {"version": "2"}});
+    api.write(&format!("sys/mounts/{path}/tune"), &version_2).ok();
+    wait_for("version 2 of kv is ready", || {
+        (api.read(&format!("{path}/config")).status == 200).then_some(())
+    });
+    fill(&api, &format!("{path}/data/"), &json!({"data": secret()}));
 }
 
 fn read_script(server: &Server, path: &str, connection: usize) -> Script {
@@ -211,7 +227,7 @@ fn added(rows: &[Row]) -> Row {
     let of = |name: &str| {
         rows.iter().find(|row| row.name.starts_with(name)).expect("it was measured before")
     };
-    let (inside, outside) = (of("kv v1 read, built in, 1 "), of("read, our kv as a plugin, 1 "));
+    let (inside, outside) = (of("kv v2 read, built in, 1 "), of("kv v2 read, our plugin, 1 "));
     Row {
         name: "added to a read by our kv being a plugin".into(),
         unit: Unit::Microseconds,
