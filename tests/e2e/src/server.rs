@@ -438,6 +438,19 @@ impl Server {
     }
 }
 
+impl Server {
+    /// Ends the plugins that OpenBao leaves behind, so that a run against it leaves nothing. Ours
+    /// gets no such help: what it leaves is for the tests to find.
+    fn end_leaks(&self, plugins: &[process::Process]) {
+        for plugin in plugins.iter().filter(|_| self.is_bao()) {
+            // The number could be another process's by now.
+            if process::find(plugin.pid).is_some_and(|found| found.name == plugin.name) {
+                process::kill9(plugin.pid);
+            }
+        }
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         if std::thread::panicking() {
@@ -449,16 +462,18 @@ impl Drop for Server {
             );
         }
         let Some(mut child) = self.child.take() else { return };
+        let plugins = process::children(child.id());
         process::terminate(child.id());
         let start = Instant::now();
         while start.elapsed() < std::time::Duration::from_secs(15) {
             if !matches!(child.try_wait(), Ok(None)) {
-                return;
+                return self.end_leaks(&plugins);
             }
             std::thread::sleep(std::time::Duration::from_millis(10));
         }
         let _ = child.kill();
         let _ = child.wait();
+        self.end_leaks(&plugins);
     }
 }
 
