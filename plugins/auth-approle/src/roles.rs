@@ -24,9 +24,10 @@ impl Approle {
         Ok(Reply::keys(&req.storage.list_page(PREFIX, after, limit(req.fields.limit)).await?))
     }
 
+    /// What is no name is no role: it is the write that says what is wrong with it.
     pub(crate) async fn role_exists(&self, req: Request<AtRole>) -> Result<bool> {
-        check_name(&req.fields.role_name)?;
-        Ok(Role::load(&*req.storage, &req.fields.role_name).await?.is_some())
+        let name = &req.fields.role_name;
+        Ok(check_name(name).is_ok() && Role::load(&*req.storage, name).await?.is_some())
     }
 
     pub(crate) async fn read_role(&self, req: Request<AtRole>) -> Result<Reply> {

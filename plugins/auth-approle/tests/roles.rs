@@ -8,7 +8,7 @@ mod support;
 use boltwork_auth_approle::Approle;
 use boltwork_sdk::{
     Engine,
-    logical::{BackendKind, Error, Operation},
+    logical::{BackendKind, Error, Existence, Operation},
 };
 use serde_json::{Value, json};
 use support::{keys, login, mounts, role, secret};
@@ -155,6 +155,8 @@ async fn what_makes_no_role_is_refused_and_changes_nothing() {
         }
         assert_eq!(mount.storage().text("role/app"), stored);
         let long = format!("role/{}", "n".repeat(4097));
+        let asked = mount.request(Operation::Create, &long, json!({}));
+        assert_eq!(mount.backend().exists(&asked).await.unwrap(), Existence::Absent);
         let refused = mount.write(&long, json!({})).await.unwrap_err();
         assert_eq!(refused.0, Error::invalid("role_name is longer than maximum of 4096 bytes"));
         let refused = mount.write("role/a@b", json!({})).await.unwrap_err();

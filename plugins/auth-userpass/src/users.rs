@@ -22,8 +22,9 @@ impl Userpass {
         Ok(Reply::keys(&req.storage.list_page(PREFIX, after, limit).await?))
     }
 
+    /// What is no name is no user: it is the write that says what is wrong with it.
     pub(crate) async fn exists(&self, req: Request<Name>) -> Result<bool> {
-        let name = user::name(&req.fields.username)?;
+        let Ok(name) = user::name(&req.fields.username) else { return Ok(false) };
         Ok(User::load(&*req.storage, &name).await?.is_some())
     }
 
