@@ -12,6 +12,7 @@ mod active;
 mod audit;
 mod backends;
 mod due;
+pub mod envelope;
 mod leases;
 mod lifecycle;
 mod mounts;

@@ -1,14 +1,13 @@
 //! From an [`Outcome`] to an HTTP response.
 //!
-//! The envelope is written by hand around the payload, which goes in as the text it is.
+//! The body is the core's envelope; what it leaves to the door is the status and the odd paths.
 
-use boltwork_core::Outcome;
-use boltwork_logical::{Auth, Data, Failure, Operation, Reply, TokenType, WrapInfo};
+use boltwork_core::{Outcome, envelope};
+use boltwork_logical::{Data, Failure, Operation, Reply};
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
 use serde_json::json;
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{raw, status};
 
@@ -85,7 +84,7 @@ fn answer(
     if matches!(operation, Operation::List | Operation::Scan) && is_empty_list(&reply) {
         return errors(StatusCode::NOT_FOUND, &[]);
     }
-    with_headers(ok_json(StatusCode::OK, envelope(id, &reply, path)), &reply)
+    with_headers(ok_json(StatusCode::OK, body(id, &reply, path)), &reply)
 }
 
 /// An answer to a list without keys is "not found", unless it says something else.
@@ -101,36 +100,15 @@ fn is_empty_list(reply: &Reply) -> bool {
     }
 }
 
-/// Vault's envelope.
-fn envelope(id: &str, reply: &Reply, path: &str) -> Vec<u8> {
+/// The whole body: Vault's envelope, with the payload's keys beside it on old paths.
+fn body(id: &str, reply: &Reply, path: &str) -> Vec<u8> {
     let data = reply.data.as_bytes();
     let mut out = Vec::with_capacity(data.len() + 256);
     out.push(b'{');
     if is_flattened(path) && !reply.data.is_null() {
         flatten(&mut out, data);
     }
-    let secret = reply.secret.as_deref();
-    let lease = secret.map(|s| s.lease).unwrap_or_default();
-    out.extend_from_slice(b"\"request_id\":");
-    text(&mut out, id);
-    out.extend_from_slice(b",\"lease_id\":");
-    text(&mut out, secret.map_or("", |s| s.lease_id.as_str()));
-    let rest = format!(
-        ",\"renewable\":{},\"lease_duration\":{},\"data\":",
-        lease.renewable,
-        lease.ttl.as_secs()
-    );
-    out.extend_from_slice(rest.as_bytes());
-    out.extend_from_slice(data);
-    out.extend_from_slice(b",\"wrap_info\":");
-    value(&mut out, &reply.wrap.as_deref().map(wrap_info));
-    out.extend_from_slice(b",\"warnings\":");
-    match reply.warnings.is_empty() {
-        true => out.extend_from_slice(b"null"),
-        false => value(&mut out, &reply.warnings),
-    }
-    out.extend_from_slice(b",\"auth\":");
-    value(&mut out, &reply.auth.as_deref().map(auth));
+    envelope::write(&mut out, id, reply);
     out.extend_from_slice(b"}\n");
     out
 }
@@ -154,53 +132,11 @@ fn is_flattened(path: &str) -> bool {
         })
 }
 
-fn text(out: &mut Vec<u8>, text: &str) {
-    value(out, text);
-}
-
 fn value<T: serde::Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
     // Writing to a vector cannot fail, and these are all plain values.
     if serde_json::to_writer(&mut *out, value).is_err() {
         out.extend_from_slice(b"null");
     }
-}
-
-fn auth(auth: &Auth) -> serde_json::Value {
-    let mut shown = json!({
-        "client_token": auth.client_token.expose(),
-        "accessor": auth.accessor,
-        "policies": auth.policies,
-        "token_policies": auth.token.token_policies,
-        "metadata": if auth.metadata.is_empty() { None } else { Some(&auth.metadata) },
-        "lease_duration": auth.lease.ttl.as_secs(),
-        "renewable": auth.lease.renewable,
-        "entity_id": auth.token.entity_id,
-        "token_type": match auth.token.token_type {
-            TokenType::Batch | TokenType::DefaultBatch => "batch",
-            _ => "service",
-        },
-        "orphan": auth.token.orphan,
-        "mfa_requirement": null,
-        "num_uses": auth.token.num_uses,
-    });
-    if !auth.token.identity_policies.is_empty() {
-        shown["identity_policies"] = json!(auth.token.identity_policies);
-    }
-    shown
-}
-
-fn wrap_info(info: &WrapInfo) -> serde_json::Value {
-    let created = info
-        .created
-        .and_then(|t| OffsetDateTime::from(t).format(&Rfc3339).ok())
-        .unwrap_or_default();
-    json!({
-        "token": info.token.expose(),
-        "accessor": info.accessor,
-        "ttl": info.ttl.as_secs(),
-        "creation_time": created,
-        "creation_path": info.creation_path,
-    })
 }
 
 /// A JSON response.
@@ -276,7 +212,7 @@ mod tests {
     #[test]
     fn the_payload_goes_into_the_envelope_as_it_is() {
         let reply = Reply::data(Data::parse(br#"{"b": 1.0, "a":2}"#.to_vec()).unwrap());
-        let made = String::from_utf8(envelope("id", &reply, "secret/x")).unwrap();
+        let made = String::from_utf8(body("id", &reply, "secret/x")).unwrap();
         assert_eq!(
             made,
             "{\"request_id\":\"id\",\"lease_id\":\"\",\"renewable\":false,\"lease_duration\":0,\
@@ -287,7 +223,7 @@ mod tests {
     #[test]
     fn some_system_replies_stand_beside_the_envelope_too() {
         let reply = Reply::data(Data::parse(br#"{"a":2}"#.to_vec()).unwrap());
-        let made = String::from_utf8(envelope("id", &reply, "sys/mounts")).unwrap();
+        let made = String::from_utf8(body("id", &reply, "sys/mounts")).unwrap();
         assert!(made.starts_with("{\"a\":2,\"request_id\""), "{made}");
         assert!(is_flattened("sys/mounts/secret/tune") && is_flattened("sys/capabilities-self"));
         assert!(!is_flattened("sys/policies/acl") && !is_flattened("sys/internal/ui/mounts"));

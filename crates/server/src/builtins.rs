@@ -1,17 +1,28 @@
 //! The plugins that are compiled in. A new one is a line here.
 
-use boltwork_logical::PluginKind;
+use std::sync::Arc;
+
+use boltwork_logical::{Factory, PluginKind};
 use boltwork_plugin_host::Builtin;
 
 use crate::version;
 
 /// All of them.
 pub fn all() -> Vec<Builtin> {
-    vec![Builtin {
-        kind: PluginKind::Secret,
-        name: "kv".to_owned(),
+    use PluginKind::{Auth, Secret};
+    vec![
+        supported(Secret, "kv", boltwork_secret_kv::factory()),
+        supported(Auth, "approle", boltwork_auth_approle::factory()),
+        supported(Auth, "userpass", boltwork_auth_userpass::factory()),
+    ]
+}
+
+fn supported(kind: PluginKind, name: &str, factory: Arc<dyn Factory>) -> Builtin {
+    Builtin {
+        kind,
+        name: name.to_owned(),
         version: version::builtin(),
-        factory: boltwork_secret_kv::factory(),
+        factory,
         deprecation: "supported",
-    }]
+    }
 }

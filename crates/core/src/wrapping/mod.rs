@@ -3,8 +3,6 @@
 //!
 //! Leaves out when that happens (the pipeline decides) and tokens in JWT format.
 
-mod envelope;
-
 use std::time::{Duration, SystemTime};
 
 use boltwork_logical::{Data, Entry, Error, Reply, WrapInfo};
@@ -15,6 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     active::Active,
+    envelope,
     tokens::{Digest, NewToken, TokenEntry},
 };
 
@@ -60,10 +59,20 @@ pub fn is_wrapping_token(entry: &TokenEntry) -> bool {
     matches!(entry.policies.as_slice(), [only] if only == RESPONSE_WRAPPING.0)
 }
 
+/// A reply as the body of the response that it would have been.
+fn as_response(request_id: &str, reply: &Reply) -> Result<Zeroizing<String>, Error> {
+    let mut body = Zeroizing::new(vec![b'{']);
+    envelope::write(&mut body, request_id, reply);
+    body.push(b'}');
+    std::str::from_utf8(&body)
+        .map(|text| Zeroizing::new(text.to_owned()))
+        .map_err(|_| Error::internal("a reply could not be written as JSON to be wrapped"))
+}
+
 impl Active {
     /// Puts a reply into a new wrapping token.
     pub async fn wrap(&self, to_wrap: &ToWrap<'_>, reply: &Reply) -> Result<WrapInfo, Error> {
-        let text = envelope::of(to_wrap.request_id, reply)?;
+        let text = as_response(to_wrap.request_id, reply)?;
         let mut info = self.hold(to_wrap, text).await?;
         if let Some(auth) = &reply.auth {
             info.wrapped_accessor.clone_from(&auth.accessor);

@@ -109,7 +109,7 @@ async fn serve(config: Config, dev: Option<Dev>) -> Result<(), String> {
         let ready = dev::prepare(&core, dev).await?;
         say(&banner::development(&ready, &api_addr));
     }
-    signals.wait().await;
+    signals.wait(&core).await;
     say("==> Boltwork shutdown triggered\n");
     stop.send_replace(true);
     for task in tasks {
@@ -156,13 +156,14 @@ impl Signals {
     }
 
     /// Returns when the server should stop.
-    async fn wait(&mut self) {
+    async fn wait(&mut self, core: &Core) {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
                 _ = self.hangup.recv() => {
-                    tracing::warn!("SIGHUP received: nothing is reloaded by it; restart to read the configuration anew");
+                    core.reopen_audit().await;
+                    tracing::info!("SIGHUP received: audit files were opened anew; for other changes restart");
                 }
             }
         }
