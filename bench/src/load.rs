@@ -5,11 +5,12 @@
 //!
 //! Left out on purpose: pipelining. Each connection waits for its answer, as clients do.
 
-use std::io;
+use std::io::{self, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Token};
 
 /// What a round gave.
 #[derive(Debug, Clone)]
@@ -44,54 +45,99 @@ pub fn request(method: &str, path: &str, token: &str, body: Option<&str>) -> Vec
 ///
 /// If a connection breaks, or an answer is none of success: then there is nothing to compare.
 pub fn run(address: SocketAddr, scripts: Vec<Script>, length: Duration) -> io::Result<Round> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let mut connections = Vec::with_capacity(scripts.len());
-        for script in scripts {
-            let stream = TcpStream::connect(address).await?;
-            stream.set_nodelay(true)?;
-            connections.push((stream, script));
-        }
-        let start = Instant::now();
-        let end = start + length;
-        let tasks: Vec<_> = connections
-            .into_iter()
-            .map(|(stream, script)| tokio::spawn(drive(stream, script, end)))
-            .collect();
-        let mut latencies = Vec::new();
-        for task in tasks {
-            latencies.extend(task.await.map_err(io::Error::other)??);
-        }
-        let per_second = latencies.len() as f64 / start.elapsed().as_secs_f64();
-        latencies.sort_unstable();
-        Ok(Round { per_second, latencies })
-    })
-}
-
-async fn drive(mut stream: TcpStream, script: Script, end: Instant) -> io::Result<Vec<Duration>> {
-    let mut latencies = Vec::with_capacity(1 << 16);
-    let mut buffer = Vec::with_capacity(1 << 16);
-    for request in script.iter().cycle() {
-        let sent = Instant::now();
-        if sent >= end {
-            break;
-        }
-        stream.write_all(request).await?;
-        receive(&mut stream, &mut buffer).await?;
-        latencies.push(sent.elapsed());
+    let mut poll = Poll::new()?;
+    let mut connections = scripts
+        .into_iter()
+        .enumerate()
+        .map(|(index, script)| Connection::open(address, script, &poll, Token(index)))
+        .collect::<io::Result<Vec<_>>>()?;
+    let (mut events, mut latencies) = (Events::with_capacity(256), Vec::with_capacity(1 << 20));
+    let start = Instant::now();
+    let end = start + length;
+    for connection in &mut connections {
+        connection.send()?;
     }
-    Ok(latencies)
+    let mut waiting = connections.len();
+    while waiting > 0 {
+        poll.poll(&mut events, Some(STALLED))?;
+        if events.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "the server stopped answering"));
+        }
+        for event in &events {
+            let Some(connection) = connections.get_mut(event.token().0) else { continue };
+            if !connection.receive()? {
+                continue;
+            }
+            latencies.push(connection.sent.elapsed());
+            match Instant::now() < end {
+                true => connection.send()?,
+                false => waiting -= 1,
+            }
+        }
+    }
+    let per_second = latencies.len() as f64 / start.elapsed().as_secs_f64();
+    latencies.sort_unstable();
+    Ok(Round { per_second, latencies })
 }
 
-/// Reads one answer to its end.
-async fn receive(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result<()> {
-    buffer.clear();
-    loop {
-        if stream.read_buf(buffer).await? == 0 {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the server hung up"));
-        }
-        if is_whole(buffer)? {
-            return Ok(());
+/// Longest time without any answer on any connection.
+const STALLED: Duration = Duration::from_secs(30);
+
+/// One kept connection, with one request under way.
+struct Connection {
+    stream: TcpStream,
+    script: Script,
+    next: usize,
+    sent: Instant,
+    buffer: Vec<u8>,
+    filled: usize,
+}
+
+impl Connection {
+    fn open(address: SocketAddr, script: Script, poll: &Poll, token: Token) -> io::Result<Self> {
+        let stream = std::net::TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        stream.set_nonblocking(true)?;
+        let mut stream = TcpStream::from_std(stream);
+        poll.registry().register(&mut stream, token, Interest::READABLE)?;
+        let sent = Instant::now();
+        Ok(Self { stream, script, next: 0, sent, buffer: vec![0; 1 << 16], filled: 0 })
+    }
+
+    /// Sends the next request. A request is small and the connection idle: it fits into the
+    /// socket's buffer, and where it does not that is an error.
+    fn send(&mut self) -> io::Result<()> {
+        let request = &self.script[self.next % self.script.len()];
+        self.next += 1;
+        self.filled = 0;
+        self.sent = Instant::now();
+        self.stream.write_all(request)
+    }
+
+    /// Takes what has come; whether the answer is whole. Reads once: a short read leaves nothing
+    /// behind, and a look in vain would cost as much as a request.
+    fn receive(&mut self) -> io::Result<bool> {
+        loop {
+            if self.filled == self.buffer.len() {
+                self.buffer.resize(self.filled * 2, 0);
+            }
+            let room = self.buffer.len() - self.filled;
+            match self.stream.read(&mut self.buffer[self.filled..]) {
+                Ok(0) => {
+                    return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the server hung up"));
+                }
+                Ok(count) => {
+                    self.filled += count;
+                    if is_whole(&self.buffer[..self.filled])? {
+                        return Ok(true);
+                    }
+                    if count < room {
+                        return Ok(false);
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => return Err(error),
+            }
         }
     }
 }
