@@ -171,7 +171,7 @@ pub trait Plugins: Send + Sync {
     /// Checks, runs (preflight) and stores a registration. Returns warnings.
     fn register(&self, registration: Registration) -> BoxFuture<'_, Result<Vec<String>, Error>>;
 
-    /// Forgets an entry; no error if there is none. A built-in version is refused.
+    /// Forgets an entry; no error if there is none. A built-in version and a pinned one are refused.
     fn deregister<'a>(&'a self, id: &'a PluginId) -> BoxFuture<'a, Result<(), Error>>;
 
     /// Looks an entry up by the rules of wire spec 5.2; `None` if there is none.
@@ -180,6 +180,24 @@ pub trait Plugins: Send + Sync {
     /// Every entry, external and built in, sorted by kind, name and version; a built-in one that an
     /// unversioned external one hides is left out.
     fn list(&self) -> BoxFuture<'_, Result<Vec<PluginEntry>, Error>>;
+
+    /// The versions that are pinned, sorted by kind and name.
+    fn pins(&self) -> BoxFuture<'_, Result<Vec<PluginId>, Error>>;
+
+    /// The pinned version of a plugin, if there is one. It is what [`Plugins::create`] brings up,
+    /// whatever version it is asked for (wire spec 5.4).
+    fn pinned<'a>(
+        &'a self,
+        kind: PluginKind,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<Option<PluginId>, Error>>;
+
+    /// Pins a registered version in place of the one pinned before. Only versioned external plugins
+    /// can be pinned. What runs goes on until its next start or reload.
+    fn pin<'a>(&'a self, id: &'a PluginId) -> BoxFuture<'a, Result<(), Error>>;
+
+    /// Removes a pin; no error if there is none.
+    fn unpin<'a>(&'a self, kind: PluginKind, name: &'a str) -> BoxFuture<'a, Result<(), Error>>;
 
     /// The version to store for a new mount by the rules of wire spec 5.5: the given one checked
     /// (loose form allowed), or, if empty, the one that is chosen.
@@ -190,7 +208,8 @@ pub trait Plugins: Send + Sync {
         wanted: &'a str,
     ) -> BoxFuture<'a, Result<String, Error>>;
 
-    /// Brings a backend up for a mount: built in, or a process started or shared.
+    /// Brings a backend up for a mount: built in, or a process started or shared. A pin counts more
+    /// than the version in `id`.
     fn create<'a>(
         &'a self,
         id: &'a PluginId,

@@ -99,13 +99,13 @@ impl PluginHost {
         entry: &PluginEntry,
         mut setup: Setup,
     ) -> Result<Running, Error> {
-        for (key, value) in [
-            ("plugin_name", entry.id.name.as_str()),
-            ("plugin_type", entry.id.kind.as_str()),
-            ("plugin_version", entry.id.version.as_str()),
-        ] {
+        for (key, value) in
+            [("plugin_name", entry.id.name.as_str()), ("plugin_type", entry.id.kind.as_str())]
+        {
             setup.config.entry(key.to_owned()).or_insert_with(|| value.to_owned());
         }
+        // What runs, not what the mount asked for: a pin may have come between.
+        setup.config.insert("plugin_version".to_owned(), entry.id.version.clone());
         let begun = self.starter.begin(entry, &setup).await;
         let live = begun.map_err(|error| tell(Doing::Starting, entry, &error))?;
         let (starter, catalog) = (self.starter.clone(), self.catalog.clone());
@@ -167,6 +167,26 @@ impl Plugins for PluginHost {
         Box::pin(self.catalog.list())
     }
 
+    fn pins(&self) -> BoxFuture<'_, Result<Vec<PluginId>, Error>> {
+        Box::pin(self.catalog.pins())
+    }
+
+    fn pinned<'a>(
+        &'a self,
+        kind: PluginKind,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<Option<PluginId>, Error>> {
+        Box::pin(self.catalog.pinned(kind, name))
+    }
+
+    fn pin<'a>(&'a self, id: &'a PluginId) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(self.catalog.pin(id))
+    }
+
+    fn unpin<'a>(&'a self, kind: PluginKind, name: &'a str) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(self.catalog.unpin(kind, name))
+    }
+
     fn select_version<'a>(
         &'a self,
         kind: PluginKind,
@@ -182,7 +202,8 @@ impl Plugins for PluginHost {
         setup: Setup,
     ) -> BoxFuture<'a, Result<Running, Error>> {
         Box::pin(async move {
-            match self.catalog.require(id).await? {
+            let pin = self.catalog.pinned(id.kind, &id.name).await?;
+            match self.catalog.require(pin.as_ref().unwrap_or(id)).await? {
                 Found::Builtin(builtin) => self.create_builtin(&builtin, setup).await,
                 Found::External(entry) => self.create_external(&entry, setup).await,
             }

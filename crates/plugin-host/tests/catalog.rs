@@ -222,3 +222,69 @@ async fn a_refused_start_at_a_mount_names_the_plugin_and_is_not_the_callers_faul
     let Error::Unavailable(text) = &error else { panic!("{error}") };
     assert!(text.contains("\"gone\"") && text.contains("no such file or directory"), "{text}");
 }
+
+#[tokio::test]
+async fn a_pinned_version_is_what_runs_and_stays_registered() {
+    let server = with_builtin().await;
+    stored(&server, "kv", "v1.0.0").await;
+    stored(&server, "kv", "v2.0.0").await;
+    server.host.pin(&secret("kv", "v1.0.0")).await.unwrap();
+    // The registered program is not there; the refusal tells which version was to start.
+    let started = async |version| {
+        let error = server.mount(&secret("kv", version), "kv/").await.err().unwrap();
+        error.to_string()
+    };
+    for mounted in ["", "v2.0.0", BUILTIN] {
+        assert!(started(mounted).await.contains("v1.0.0"), "{mounted:?}");
+    }
+    let refused = server.host.deregister(&secret("kv", "v1.0.0")).await.unwrap_err();
+    assert_eq!(refused, Error::Invalid("cannot delete a pinned version".into()));
+    server.host.deregister(&secret("kv", "v2.0.0")).await.unwrap();
+    server.host.unpin(PluginKind::Secret, "kv").await.unwrap();
+    server.host.deregister(&secret("kv", "v1.0.0")).await.unwrap();
+    assert!(server.mount(&secret("kv", ""), "kv/").await.unwrap().running.builtin);
+}
+
+#[tokio::test]
+async fn pins_outlive_a_seal_and_are_read_as_others_wrote_them() {
+    let server = with_builtin().await;
+    stored(&server, "a/b", "v1.0.0").await;
+    server.host.pin(&secret("a/b", "v1.0.0")).await.unwrap();
+    let theirs = json!({"name": "kv", "type": "secret", "version": "v3.0.0"}).to_string();
+    server.catalog.put(Entry::new("pinned/secret/kv", theirs)).await.unwrap();
+    server.host.close().await;
+    server.host.open(server.catalog.clone()).await.unwrap();
+    let pins = server.host.pins().await.unwrap();
+    assert_eq!(pins, [secret("a/b", "v1.0.0"), secret("kv", "v3.0.0")]);
+    let pinned = server.host.pinned(PluginKind::Secret, "a/b").await.unwrap();
+    assert_eq!(pinned, Some(secret("a/b", "v1.0.0")));
+    assert_eq!(server.host.pinned(PluginKind::Auth, "a/b").await.unwrap(), None);
+    // What is pinned but gone is not replaced by something else.
+    let error = server.mount(&secret("kv", ""), "kv/").await.err().unwrap();
+    assert_eq!(error.to_string(), "plugin not found in the catalog: kv, version=v3.0.0");
+    server.catalog.put(Entry::new("pinned/secret/kv", "no JSON")).await.unwrap();
+    let error = server.mount(&secret("kv", ""), "kv/").await.err().unwrap();
+    assert!(error.to_string().contains("\"pinned/secret/kv\" cannot be read"), "{error}");
+    assert_eq!(server.host.pins().await.unwrap(), [secret("a/b", "v1.0.0")]);
+}
+
+#[tokio::test]
+async fn only_registered_versions_can_be_pinned() {
+    let server = with_builtin().await;
+    stored(&server, "x", "").await;
+    for (name, version, text) in [
+        ("x", "", "missing plugin version"),
+        ("x", "v1.0.0", "secret plugin \"x\" version v1.0.0 does not exist"),
+        (
+            "kv",
+            BUILTIN,
+            "version \"v1.0.0+builtin.boltwork\" is not allowed because 'builtin' is a reserved \
+             metadata identifier",
+        ),
+    ] {
+        let error = server.host.pin(&secret(name, version)).await.unwrap_err();
+        assert_eq!(error, Error::Invalid(text.into()));
+    }
+    server.host.unpin(PluginKind::Secret, "never").await.unwrap();
+    assert_eq!(server.host.pins().await.unwrap(), []);
+}

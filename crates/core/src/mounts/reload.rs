@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use boltwork_logical::{Error, PluginId};
+use boltwork_logical::{Error, PluginId, PluginKind};
 
 use super::{
     MountEntry, Table,
@@ -24,11 +24,16 @@ use super::{
 const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Mounts {
-    /// Reloads every mount that runs a plugin of this name. Goes on after a failure and reports all
-    /// of them. Returns the paths.
-    pub async fn reload_plugin(&self, name: &str) -> Result<Vec<String>, Error> {
+    /// Reloads every mount that runs a plugin of this name, of this kind if one is given. Goes on
+    /// after a failure and reports all of them. Returns the paths.
+    pub async fn reload_plugin(
+        &self,
+        kind: Option<PluginKind>,
+        name: &str,
+    ) -> Result<Vec<String>, Error> {
         let mut chosen = Vec::new();
-        for table in [Table::Secret, Table::Auth] {
+        let wanted = |table: &Table| kind.is_none_or(|kind| kind == table.plugin_kind());
+        for table in [Table::Secret, Table::Auth].into_iter().filter(wanted) {
             chosen.extend(self.all(table).into_iter().filter(|m| m.entry.load().kind == name));
         }
         self.reload_all(chosen.into_iter().filter(|m| !m.core_own).map(Ok).collect()).await
@@ -86,10 +91,13 @@ impl Mounts {
         if entry.flags.tainted {
             return Err(Error::invalid(format!("{:?} is being removed", mount.point())));
         }
-        let id = PluginId {
-            kind: mount.table.plugin_kind(),
-            name: entry.kind.clone(),
-            version: entry.plugin_version.clone(),
+        let kind = mount.table.plugin_kind();
+        let id = match self.plugins.pinned(kind, &entry.kind).await? {
+            Some(pin) => pin,
+            None => {
+                let (name, version) = (entry.kind.clone(), entry.plugin_version.clone());
+                PluginId { kind, name, version }
+            }
         };
         if !retired.contains(&id) {
             self.plugins.retire(&id).await;

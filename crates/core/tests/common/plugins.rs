@@ -47,6 +47,8 @@ pub struct Switches {
 #[derive(Default)]
 pub struct TestPlugins {
     pub switches: Arc<Switches>,
+    /// Versions by kind and name.
+    pub pins: Mutex<BTreeMap<(PluginKind, String), String>>,
 }
 
 impl TestPlugins {
@@ -322,6 +324,36 @@ impl Plugins for TestPlugins {
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<PluginEntry>, Error>> {
         Box::pin(async { Ok(["broken", "good"].into_iter().map(entry).collect()) })
+    }
+
+    fn pins(&self) -> BoxFuture<'_, Result<Vec<PluginId>, Error>> {
+        let id = |((kind, name), version): (&(PluginKind, String), &String)| PluginId {
+            kind: *kind,
+            name: name.clone(),
+            version: version.clone(),
+        };
+        Box::pin(async move { Ok(self.pins.lock().iter().map(id).collect()) })
+    }
+
+    fn pinned<'a>(
+        &'a self,
+        kind: PluginKind,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<Option<PluginId>, Error>> {
+        let pins = self.pins.lock();
+        let version = pins.get(&(kind, name.to_owned())).cloned();
+        let pin = version.map(|version| PluginId { kind, name: name.to_owned(), version });
+        Box::pin(async { Ok(pin) })
+    }
+
+    fn pin<'a>(&'a self, id: &'a PluginId) -> BoxFuture<'a, Result<(), Error>> {
+        self.pins.lock().insert((id.kind, id.name.clone()), id.version.clone());
+        Box::pin(async { Ok(()) })
+    }
+
+    fn unpin<'a>(&'a self, kind: PluginKind, name: &'a str) -> BoxFuture<'a, Result<(), Error>> {
+        self.pins.lock().remove(&(kind, name.to_owned()));
+        Box::pin(async { Ok(()) })
     }
 
     fn select_version<'a>(

@@ -4,6 +4,7 @@
 //! found out elsewhere, before an entry is stored.
 
 mod entry;
+mod pins;
 mod rules;
 
 use std::sync::Arc;
@@ -50,12 +51,19 @@ pub struct Catalog {
     /// External plugins count only where there is a directory to run them from.
     runs_external: bool,
     open: ArcSwapOption<Open>,
+    /// Held by who pins and who removes: a pinned version stays registered.
+    changing: tokio::sync::Mutex<()>,
 }
 
 impl Catalog {
     /// A catalog that is not open yet.
     pub fn new(builtins: Vec<Builtin>, runs_external: bool) -> Self {
-        Self { builtins, runs_external, open: ArcSwapOption::empty() }
+        Self {
+            builtins,
+            runs_external,
+            open: ArcSwapOption::empty(),
+            changing: tokio::sync::Mutex::default(),
+        }
     }
 
     /// The server is unsealed: entries are below this storage.
@@ -151,7 +159,7 @@ impl Catalog {
         let mut folders = vec![String::new()];
         while let Some(folder) = folders.pop() {
             // Pins and the like are not plugins.
-            if folder == "pinned/" {
+            if folder == pins::FOLDER {
                 continue;
             }
             for child in storage.list(&folder).await? {
@@ -247,6 +255,10 @@ impl Catalog {
     pub async fn remove(&self, id: &PluginId) -> Result<(), Error> {
         if Version::parse_strict(&id.version).is_ok_and(|v| v.is_builtin()) {
             return Err(Error::invalid(format!("version {:?} cannot be deleted", id.version)));
+        }
+        let _turn = self.changing.lock().await;
+        if !id.version.is_empty() && self.pinned(id.kind, &id.name).await?.as_ref() == Some(id) {
+            return Err(Error::invalid("cannot delete a pinned version"));
         }
         let storage = self.storage()?;
         storage.delete(&key(id)).await?;

@@ -171,7 +171,7 @@ fn kind_in_body(kind: Option<Value>) -> String {
     }
 }
 
-fn canonical(version: &str) -> Result<String> {
+pub(super) fn canonical(version: &str) -> Result<String> {
     if version.is_empty() {
         return Ok(String::new());
     }

@@ -6,6 +6,7 @@
 mod access;
 mod audit;
 mod catalog;
+mod catalog_pins;
 mod leases;
 mod mount_fields;
 mod mount_info;
@@ -123,6 +124,16 @@ fn plugin_paths() -> Vec<Path<System>> {
             .write(System::register_plugin)
             .delete(System::deregister_plugin)
             .list(System::plugins_of_type),
+        path("plugins/pins")
+            .help("The versions that are pinned.")
+            .read(System::pins)
+            .list(System::pins),
+        path("plugins/pins/{type}/{name...}")
+            .sudo()
+            .help("The version of a plugin that runs everywhere from its next start on.")
+            .read(System::read_pin)
+            .write(System::write_pin)
+            .delete(System::delete_pin),
         path("plugins/reload/backend")
             .help("Gives mounts fresh backends.")
             .write(System::reload_plugin),

@@ -37,7 +37,7 @@ impl System {
             (true, false) => active.mounts.reload_mounts(mounts).await?,
             (false, true) => {
                 self.check_reloadable(plugin).await?;
-                active.mounts.reload_plugin(plugin).await?
+                active.mounts.reload_plugin(None, plugin).await?
             }
         };
         let reply = Reply::data(json!({ "reload_id": req.id() }));
