@@ -58,7 +58,7 @@ pub(crate) const COMMANDS: &[Command] = &[
             Flag::text("plugin", "Name of the plugin to reload."),
             Flag::list("mounts", "Mount to reload; may be repeated, or several with commas."),
             Flag::text("scope", "\"global\" for all nodes of a cluster; this node if not given."),
-            Flag::text("type", "Type of the plugin; auth, database or secret."),
+            Flag::text("type", "Type of the plugin: auth, database, secret or unknown."),
         ],
         run: reload,
     },
@@ -165,7 +165,8 @@ fn reload(cx: &mut Context<'_>) -> Outcome {
         ];
         ("sys/plugins/reload/backend".to_owned(), body)
     } else {
-        let kind = plugin_type(&kind)?;
+        // `unknown` stays a word here: any type.
+        plugin_type(&kind)?;
         (format!("sys/plugins/reload/{kind}/{plugin}"), vec![("scope", Json::from(scope.as_str()))])
     };
     let call = Call::new(Method::PUT, &path).body(&Json::record(body));

@@ -1,4 +1,5 @@
-//! `plugin info`, `plugin list`: what the catalog holds (wire spec 6).
+//! `plugin info`, `plugin list`: what the catalog holds; `plugin reload-status`: how a reload went
+//! (wire spec 6).
 
 use boltwork_client::{Call, Json, Secret};
 use http::Method;
@@ -28,6 +29,15 @@ pub(crate) const COMMANDS: &[Command] = &[
         output: Output::Format,
         flags: &[Flag::bool("detailed", "Also show whether a plugin is deprecated.")],
         run: list,
+    },
+    Command {
+        path: "plugin reload-status",
+        synopsis: "Get the status of an active or recently completed global plugin reload",
+        usage: "RELOAD_ID",
+        about: "Shows how a reload went on each server.\n$ plugin reload-status d60a3e83-a598-4f3a-879d-0ddd95f11d4e",
+        output: Output::Format,
+        flags: &[],
+        run: reload_status,
     },
 ];
 
@@ -109,6 +119,32 @@ fn list(cx: &mut Context<'_>) -> Outcome {
     Ok(0)
 }
 
+fn reload_status(cx: &mut Context<'_>) -> Outcome {
+    let id = cx.arg()?;
+    let call = Call::new(Method::GET, "sys/plugins/reload/backend/status").query("reload_id", &id);
+    let failed = |e: String| Failure::server(format!("Error retrieving plugin reload status: {e}"));
+    let answer = cx.connect()?.send(call).map_err(|e| failed(e.to_string()))?;
+    let answer = answer.json().map_err(|e| failed(e.to_string()))?;
+    let data = answer.get("data").unwrap_or(&Json::Null);
+    if !cx.is_table() {
+        return cx.show_data(data);
+    }
+    let results = data.get("results").and_then(Json::as_object).unwrap_or_default();
+    let rows = results.iter().map(|(node, result)| {
+        let error = result.text("error");
+        let went_well = if error.is_empty() { "true" } else { "false" };
+        vec![clock(result.text("timestamp")), node.clone(), went_well.to_owned(), error.to_owned()]
+    });
+    cx.ui.say(&table(&["Time", "Participant", "Success", "Message"], rows.collect()));
+    Ok(0)
+}
+
+/// The time of day in an RFC 3339 time.
+fn clock(timestamp: &str) -> String {
+    let time = timestamp.split_once('T').map_or(timestamp, |(_, time)| time);
+    time.chars().take(8).collect()
+}
+
 fn by_type(secret: &Secret, kind: &str, details: &[Json]) -> Json {
     let mut fields = Vec::new();
     for name in ["auth", "database"] {
@@ -133,4 +169,15 @@ fn by_type(secret: &Secret, kind: &str, details: &[Json]) -> Json {
 fn names<'a>(secret: &Secret, wanted: &str, kind: &'a str) -> Option<(&'a str, Json)> {
     let listed = secret.field(kind).filter(|_| wanted.is_empty() || wanted == kind);
     listed.map(|names| (kind, names.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_time_the_clock_is_shown() {
+        assert_eq!(clock("2024-05-06T07:08:09.123456Z"), "07:08:09");
+        assert_eq!(clock(""), "");
+    }
 }

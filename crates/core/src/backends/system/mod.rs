@@ -30,11 +30,12 @@ use crate::active::Active;
 pub struct System {
     active: Weak<Active>,
     moves: remount::Moves,
+    reloads: reload::Reloads,
 }
 
 impl System {
     pub fn new(active: Weak<Active>) -> Self {
-        Self { active, moves: remount::Moves::default() }
+        Self { active, moves: remount::Moves::default(), reloads: reload::Reloads::default() }
     }
 
     fn active(&self) -> Result<Arc<Active>> {
@@ -137,6 +138,12 @@ fn plugin_paths() -> Vec<Path<System>> {
         path("plugins/reload/backend")
             .help("Gives mounts fresh backends.")
             .write(System::reload_plugin),
+        path("plugins/reload/backend/status")
+            .help("How a reload went.")
+            .read(System::reload_status),
+        path("plugins/reload/{type}/{name...}")
+            .help("Gives the mounts of one plugin fresh backends.")
+            .write(System::reload_plugin_of_type),
         path("plugins/status")
             .help("How the plugin processes are: pid, memory, restarts, last exit.")
             .read(System::plugin_status),

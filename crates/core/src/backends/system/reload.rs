@@ -1,12 +1,56 @@
-//! `sys/plugins/reload/backend` and `sys/plugins/status`.
+//! `sys/plugins/reload`: fresh backends for mounts, by plugin or by mount (wire spec 5.4), and how
+//! that went; `sys/plugins/status`.
+//!
+//! A reload is over when it is answered. Its outcome can be asked for again by its id until the
+//! server is sealed or enough others followed; nothing of it is stored.
+
+use std::collections::VecDeque;
 
 use boltwork_framework::{Reply, Request, Result};
-use boltwork_logical::Error;
+use boltwork_logical::{Error, PluginKind};
+use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::System;
+
+/// Most reloads remembered.
+const REMEMBERED: usize = 100;
+
+/// Where the remembered text of an error is cut, in bytes.
+const ERROR: usize = 4096;
+
+/// What the only server is called where Vault names the nodes of a cluster.
+const NODE: &str = "local";
+
+/// The last reloads.
+#[derive(Default)]
+pub struct Reloads(Mutex<VecDeque<Reload>>);
+
+struct Reload {
+    id: String,
+    /// RFC 3339.
+    ended: String,
+    /// Empty if it went well.
+    error: String,
+}
+
+impl Reloads {
+    fn remember(&self, id: &str, outcome: &Result<Vec<String>>) {
+        let ended = OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default();
+        let mut error = outcome.as_ref().err().map(ToString::to_string).unwrap_or_default();
+        if let Some((end, _)) = error.char_indices().find(|(at, _)| *at >= ERROR) {
+            error.truncate(end);
+        }
+        let mut reloads = self.0.lock();
+        if reloads.len() >= REMEMBERED {
+            reloads.pop_front();
+        }
+        reloads.push_back(Reload { id: id.to_owned(), ended, error });
+    }
+}
 
 /// What to reload.
 #[derive(Deserialize, JsonSchema)]
@@ -22,44 +66,101 @@ pub(super) struct ReloadFields {
     scope: String,
 }
 
+/// Which plugin to reload everywhere.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct PluginReloadFields {
+    /// The type of the plugin: auth, secret, database, or unknown for any.
+    #[serde(rename = "type")]
+    kind: String,
+    /// The name of the plugin, as registered in the plugin catalog.
+    name: String,
+    /// Where: this server is alone, so "" and "global" are the same.
+    #[serde(default)]
+    scope: String,
+}
+
+/// Which reload.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct ReloadId {
+    /// The id that the reload was answered with.
+    #[serde(default)]
+    reload_id: String,
+}
+
 impl System {
     pub(super) async fn reload_plugin(&self, req: Request<ReloadFields>) -> Result<Reply> {
         let ReloadFields { plugin, mounts, scope } = &req.fields;
-        if !matches!(scope.as_str(), "" | "global") {
-            return Err(Error::invalid("reload scope must be omitted or 'global'"));
+        check_scope(scope)?;
+        match (plugin.is_empty(), mounts.is_empty()) {
+            (false, false) => {
+                Err(Error::invalid("plugin and mounts cannot be set at the same time"))
+            }
+            (true, true) => Err(Error::invalid("plugin or mounts must be provided")),
+            (true, false) => {
+                let reloaded = self.active()?.mounts.reload_mounts(mounts).await;
+                self.reloaded(req.id(), reloaded)
+            }
+            (false, true) => self.reload_named(req.id(), None, plugin).await,
+        }
+    }
+
+    pub(super) async fn reload_plugin_of_type(
+        &self,
+        req: Request<PluginReloadFields>,
+    ) -> Result<Reply> {
+        let PluginReloadFields { kind, name, scope } = &req.fields;
+        check_scope(scope)?;
+        let kind = match kind.as_str() {
+            "unknown" => None,
+            word => Some(PluginKind::parse(word).map_err(|e| Error::invalid(e.to_string()))?),
+        };
+        self.reload_named(req.id(), kind, name.trim_end_matches('/')).await
+    }
+
+    async fn reload_named(&self, id: &str, kind: Option<PluginKind>, name: &str) -> Result<Reply> {
+        if crate::mounts::is_own_kind(name) {
+            return Err(Error::invalid(format!("singleton plugin cannot be reloaded: {name:?}")));
         }
         let active = self.active()?;
-        let reloaded = match (plugin.is_empty(), mounts.is_empty()) {
-            (false, false) => {
-                return Err(Error::invalid("plugin and mounts cannot be set at the same time"));
-            }
-            (true, true) => return Err(Error::invalid("plugin or mounts must be provided")),
-            (true, false) => active.mounts.reload_mounts(mounts).await?,
-            (false, true) => {
-                self.check_reloadable(plugin).await?;
-                active.mounts.reload_plugin(None, plugin).await?
-            }
-        };
-        let reply = Reply::data(json!({ "reload_id": req.id() }));
-        Ok(match reloaded.is_empty() {
+        let fits = |of: PluginKind| kind.is_none_or(|kind| kind == of);
+        let known = active.plugins.list().await?;
+        if !known.iter().any(|entry| entry.id.name == name && fits(entry.id.kind)) {
+            return Err(Error::invalid(format!("plugin not found in the catalog: {name:?}")));
+        }
+        self.reloaded(id, active.mounts.reload_plugin(kind, name).await)
+    }
+
+    fn reloaded(&self, id: &str, outcome: Result<Vec<String>>) -> Result<Reply> {
+        self.reloads.remember(id, &outcome);
+        let reply = Reply::data(json!({ "reload_id": id }));
+        Ok(match outcome?.is_empty() {
             true => reply.warning("no plugins were reloaded: no mount runs this plugin"),
             false => reply,
         })
     }
 
-    async fn check_reloadable(&self, name: &str) -> Result<()> {
-        if crate::mounts::is_own_kind(name) {
-            return Err(Error::invalid(format!("singleton plugin cannot be reloaded: {name:?}")));
+    pub(super) async fn reload_status(&self, req: Request<ReloadId>) -> Result<Reply> {
+        let id = &req.fields.reload_id;
+        if id.is_empty() {
+            return Err(Error::invalid("reload_id must be provided"));
         }
-        let known = self.active()?.plugins.list().await?;
-        match known.iter().any(|entry| entry.id.name == name) {
-            true => Ok(()),
-            false => Err(Error::invalid(format!("plugin not found in the catalog: {name:?}"))),
-        }
+        let reloads = self.reloads.0.lock();
+        let Some(reload) = reloads.iter().rev().find(|reload| reload.id == *id) else {
+            return Ok(Reply::not_found());
+        };
+        let result = json!({ "timestamp": reload.ended, "error": reload.error });
+        Ok(Reply::data(json!({ "reload_id": id, "results": { NODE: result } })))
     }
 
     pub(super) async fn plugin_status(&self, _: Request) -> Result<Reply> {
         let status = self.active()?.plugins.status().await;
         Ok(Reply::data(json!({ "plugins": status })))
+    }
+}
+
+fn check_scope(scope: &str) -> Result<()> {
+    match scope {
+        "" | "global" => Ok(()),
+        _ => Err(Error::invalid("reload scope must be omitted or 'global'")),
     }
 }
