@@ -69,6 +69,7 @@ impl Active {
             tokio::spawn(TokenStore::run_expiry(Arc::downgrade(&tokens))),
             tokio::spawn(recover(Arc::downgrade(&tokens), Arc::downgrade(&leases))),
             tokio::spawn(Leases::run(Arc::downgrade(&leases))),
+            tokio::spawn(Mounts::run_rollbacks(Arc::downgrade(&mounts))),
         ];
         let active = Arc::new_cyclic(|me| Self {
             me: me.clone(),

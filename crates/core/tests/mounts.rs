@@ -329,3 +329,15 @@ async fn requests_go_on_while_a_mount_is_reloaded_again_and_again() {
     }
     assert_eq!(server.plugins.alive(), 1);
 }
+
+#[tokio::test]
+async fn every_backend_is_rolled_back_once_a_minute() {
+    let server = Server::with_engine().await;
+    let before = server.plugins.requests();
+    tokio::time::pause();
+    tokio::time::sleep(std::time::Duration::from_secs(61)).await;
+    let after_one = server.plugins.requests();
+    assert!(after_one > before, "one minute, one rollback");
+    tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+    assert!(server.plugins.requests() > after_one, "and one a minute later");
+}

@@ -9,6 +9,7 @@ mod change;
 mod entry;
 mod mount;
 mod reload;
+mod rollback;
 mod router;
 mod start;
 mod system_view;
