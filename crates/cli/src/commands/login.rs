@@ -43,7 +43,8 @@ fn login(cx: &mut Context<'_>) -> Outcome {
         "" => with_slash(&method),
         path => path.to_owned(),
     };
-    let bare = cx.flags.args.first_mut().filter(|a| !a.contains('=') && *a != "-");
+    // A bare argument is the token; a bare `-` is one on standard input.
+    let bare = cx.flags.args.first_mut().filter(|a| !a.contains('='));
     if let Some(token) = bare.filter(|_| method == "token") {
         *token = format!("token={token}");
     }
