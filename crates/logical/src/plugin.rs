@@ -83,6 +83,8 @@ pub struct PluginEntry {
     pub sha256: Vec<u8>,
     /// Compiled in.
     pub builtin: bool,
+    /// Registered by the server's configuration.
+    pub declarative: bool,
     /// `supported`, `deprecated`, … for built-in ones.
     pub deprecation: Option<&'static str>,
 }

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::Builtin;
 use crate::integrity::FilePermissions;
+use crate::{Builtin, Declared};
 
 /// Settings. Make one with [`PluginHostConfig::new`] and change what is to differ.
 pub struct PluginHostConfig {
@@ -26,6 +26,9 @@ pub struct PluginHostConfig {
     pub version: String,
     /// The plugins that are compiled in.
     pub builtins: Vec<Builtin>,
+    /// The plugins that the configuration declares, registered whenever the server is unsealed;
+    /// those that were declared once and are no more are removed. None: nothing of the kind is done.
+    pub declared: Option<Vec<Declared>>,
     /// How long a plugin may take from its start until it is set up.
     pub start_timeout: Duration,
     /// Names of plugins that are never to share a process; if nothing is said, the environment's
@@ -54,6 +57,7 @@ impl PluginHostConfig {
             check_permissions: None,
             version: version.into(),
             builtins: Vec::new(),
+            declared: None,
             start_timeout: go_plugin::host::START_TIMEOUT,
             multiplexing_opt_out: None,
         }

@@ -101,6 +101,7 @@ mod tests {
             env: vec!["PASSWORD=hunter2".into()],
             sha256: Vec::new(),
             builtin: false,
+            declarative: false,
             deprecation: None,
         }
     }

@@ -9,6 +9,7 @@ use boltwork_logical::{
 use tokio::sync::watch;
 
 use crate::catalog::{self, Builtin, Catalog, Checked, Found};
+use crate::declared::Declared;
 use crate::diagnose::{Doing, tell};
 use crate::folder::RuntimeFolder;
 use crate::gate::SetupGate;
@@ -23,9 +24,12 @@ use crate::{HostError, PluginHostConfig, status};
 
 /// Keeps the catalog and runs plugins. One for each server.
 pub struct PluginHost {
-    catalog: Arc<Catalog>,
-    starter: Arc<Starter>,
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) starter: Arc<Starter>,
     instances: Mutex<Vec<Weak<Instance>>>,
+    /// None: what is declared is left alone.
+    declared: Option<Vec<Declared>>,
+    me: Weak<Self>,
 }
 
 impl PluginHost {
@@ -49,10 +53,12 @@ impl PluginHost {
         };
         let starter =
             Starter { rules, pool: Pool::default(), folder, sealed: watch::Sender::new(0) };
-        Ok(Arc::new(Self {
+        Ok(Arc::new_cyclic(|me| Self {
             catalog: Arc::new(Catalog::new(config.builtins, directory.is_some())),
             starter: Arc::new(starter),
             instances: Mutex::default(),
+            declared: config.declared,
+            me: me.clone(),
         }))
     }
 
@@ -61,7 +67,26 @@ impl PluginHost {
         instances.iter().filter_map(Weak::upgrade).collect()
     }
 
-    async fn try_registration(&self, checked: Checked) -> Result<Vec<String>, Error> {
+    /// Registers what the configuration declares, in the background: unsealing does not wait for
+    /// plugins, and no plugin can keep the server from being unsealed.
+    fn begin_declared(&self) {
+        let (Some(host), true) = (self.me.upgrade(), self.declared.is_some()) else { return };
+        let mut sealed = self.starter.sealed.subscribe();
+        tokio::spawn(async move {
+            let declared = host.declared.as_deref().unwrap_or_default();
+            tokio::select! {
+                biased;
+                _ = sealed.changed() => {}
+                problems = host.apply_declared(declared) => {
+                    for problem in problems {
+                        tracing::error!("{problem}");
+                    }
+                }
+            }
+        });
+    }
+
+    pub(crate) async fn try_registration(&self, checked: Checked) -> Result<Vec<String>, Error> {
         let mut entry = PluginEntry {
             id: PluginId {
                 kind: checked.kind.unwrap_or(PluginKind::Secret),
@@ -73,6 +98,7 @@ impl PluginHost {
             env: checked.env.clone(),
             sha256: checked.sha256.to_vec(),
             builtin: false,
+            declarative: checked.declarative,
             deprecation: None,
         };
         let tried = match checked.kind {
@@ -126,6 +152,7 @@ impl Plugins for PluginHost {
     fn open(&self, storage: Arc<dyn Storage>) -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(async move {
             self.catalog.open(storage);
+            self.begin_declared();
             Ok(())
         })
     }

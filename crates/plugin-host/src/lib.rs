@@ -7,7 +7,8 @@
 //! * `process`, `pool`: processes, and which mounts share them.
 //! * `callbacks`, `gate`, `live`: one backend in a process, and what it may ask of the server.
 //! * `starter`, `instance`, `remote`: bringing it up, noticing its end, bringing it back.
-//! * `catalog`, `preflight`: what is registered, and that it works.
+//! * `catalog`, `preflight`: what is registered, and that it works. `declared`: what the
+//!   configuration registers.
 //! * `diagnose`: the sentences that an operator reads.
 //!
 //! Left out: which plugins are built in (the assembly says so), mount tables, leases, HTTP; protocol
@@ -18,6 +19,7 @@
 mod callbacks;
 mod catalog;
 mod config;
+mod declared;
 mod diagnose;
 mod environment;
 mod error;
@@ -41,6 +43,7 @@ mod status;
 
 pub use catalog::Builtin;
 pub use config::{ConfigError, PluginHostConfig};
+pub use declared::Declared;
 pub use error::HostError;
 pub use host::PluginHost;
 

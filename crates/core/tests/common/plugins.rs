@@ -390,6 +390,7 @@ fn entry(name: &str) -> PluginEntry {
         env: Vec::new(),
         sha256: Vec::new(),
         builtin: true,
+        declarative: false,
         deprecation: None,
     }
 }

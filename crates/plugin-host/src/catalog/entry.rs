@@ -29,6 +29,9 @@ pub struct StoredEntry {
     pub sha256: Vec<u8>,
     #[serde(default)]
     pub builtin: bool,
+    /// Registered by the server's configuration, not by its API. OpenBao has it too.
+    #[serde(default)]
+    pub declarative: bool,
 }
 
 /// A kind, if it is one that we know.
@@ -70,6 +73,7 @@ impl StoredEntry {
             env: self.env.unwrap_or_default(),
             sha256: self.sha256,
             builtin: false,
+            declarative: self.declarative,
             deprecation: None,
         })
     }
@@ -85,6 +89,7 @@ impl StoredEntry {
             env: Some(entry.env.clone()),
             sha256: entry.sha256.clone(),
             builtin: false,
+            declarative: entry.declarative,
         }
     }
 }
@@ -121,6 +126,7 @@ mod tests {
             env: vec!["K=v".into()],
             sha256: vec![7; 32],
             builtin: false,
+            declarative: true,
             deprecation: None,
         };
         let json = serde_json::to_string(&StoredEntry::of(&entry)).unwrap();

@@ -113,7 +113,8 @@ impl Catalog {
         Ok(self.runs_external && self.external(&unversioned).await?.is_some())
     }
 
-    async fn external(&self, id: &PluginId) -> Result<Option<PluginEntry>, Error> {
+    /// The registered one under exactly this id.
+    pub async fn external(&self, id: &PluginId) -> Result<Option<PluginEntry>, Error> {
         let storage = self.storage()?;
         if let Some(entry) = load(storage.as_ref(), &key(id)).await? {
             // `a/v1` without a version and `a` in version 1 would share a key: the content decides.
@@ -243,6 +244,7 @@ impl Catalog {
             env: checked.env,
             sha256: checked.sha256.to_vec(),
             builtin: false,
+            declarative: checked.declarative,
             deprecation: None,
         };
         let value = serde_json::to_vec(&StoredEntry::of(&entry))
@@ -285,6 +287,7 @@ impl Builtin {
             env: Vec::new(),
             sha256: Vec::new(),
             builtin: true,
+            declarative: false,
             deprecation: Some(self.deprecation),
         }
     }

@@ -19,6 +19,8 @@ pub struct Checked {
     pub args: Vec<String>,
     /// `KEY=value` each.
     pub env: Vec<String>,
+    /// The configuration asks for it.
+    pub declarative: bool,
 }
 
 /// Longest name or command, in bytes.
@@ -60,7 +62,8 @@ pub fn check(
         return Err(Error::internal("path cannot contain parent references"));
     }
     check_env(&from.env)?;
-    Ok(Checked { kind, name: from.name, version, sha256, command, args, env: from.env })
+    let (name, env) = (from.name, from.env);
+    Ok(Checked { kind, name, version, sha256, command, args, env, declarative: false })
 }
 
 fn version(text: &str) -> Result<String, Error> {

@@ -194,6 +194,15 @@ pub async fn wait_for(what: &str, done: impl Fn() -> bool) {
     }
 }
 
+/// Asks, up to twenty seconds.
+pub async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let start = std::time::Instant::now();
+    while !is_so().await {
+        assert!(start.elapsed() < Duration::from_secs(20), "waited in vain until {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
 /// A mounted backend.
 pub struct Mount {
     pub running: Running,

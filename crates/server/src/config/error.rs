@@ -127,6 +127,8 @@ pub enum Problem {
     NoEffect,
     /// TLS below 1.2 is not spoken; 1.2 is the lowest instead.
     OldTls,
+    /// Plugins are declared, but not to be registered.
+    NotRegistered,
 }
 
 impl fmt::Display for Warning {
@@ -137,6 +139,10 @@ impl fmt::Display for Warning {
                 write!(f, "unknown or unsupported field {key} found in configuration at {place}")
             }
             Problem::NoEffect => write!(f, "field {key} at {place} has no effect in this server"),
+            Problem::NotRegistered => write!(
+                f,
+                "{key} at {place}: declared plugins are not registered: plugin_auto_register is not set"
+            ),
             Problem::OldTls => {
                 write!(f, "{key} at {place}: TLS below 1.2 is not supported, using tls12")
             }

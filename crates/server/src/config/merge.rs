@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use boltwork_hcl::MAX_BYTES;
 
-use super::error::{Error, Warning};
+use super::error::{Error, Problem, Warning};
 use super::listener::Listener;
+use super::plugin::Plugin;
 use super::section::Section;
 use super::storage::{OldAddresses, Storage};
 use super::{Config, LogFormat, LogLevel};
@@ -46,10 +47,8 @@ const NO_EFFECT: &[&str] = &[
     "entropy",
     "experiments",
     "initialize",
-    "plugin",
     "plugin_download_behavior",
     "plugin_auto_download",
-    "plugin_auto_register",
     "plugin_download_max_size",
     "administrative_namespace_path",
     "allow_audit_log_prefixing",
@@ -108,7 +107,7 @@ impl Merge {
         seals(&mut section)?;
         let old = self.storage(file, &mut section)?;
         self.addresses(&mut section, old)?;
-        self.plugins(&mut section)?;
+        self.plugins(file, &mut section)?;
         self.log(&mut section)?;
         self.process(&mut section)?;
         self.leases(&mut section)?;
@@ -161,8 +160,10 @@ impl Merge {
         Ok(())
     }
 
-    fn plugins(&mut self, section: &mut Section<'_>) -> Result<(), Error> {
+    fn plugins(&mut self, file: &Path, section: &mut Section<'_>) -> Result<(), Error> {
         let plugins = &mut self.config.plugins;
+        plugins.auto_register |= section.flag("plugin_auto_register")?.unwrap_or(false);
+        plugins.declared.extend(Plugin::read_all(file, section, &mut self.warnings));
         override_with(&mut plugins.directory, section.path("plugin_directory")?);
         override_with(&mut plugins.tmpdir, section.path("plugin_tmpdir")?);
         override_with(&mut plugins.file_permissions, section.octal("plugin_file_permissions")?);
@@ -231,6 +232,12 @@ impl Merge {
                 what: "no listener is configured, so nobody could reach the server",
                 instead: "write listener \"tcp\" { … } with a certificate, or with tls_disable",
             });
+        }
+        let plugins = &self.config.plugins;
+        let stanza = plugins.declared.iter().find_map(|plugin| plugin.place.clone());
+        if let (false, Some(place)) = (plugins.auto_register, stanza) {
+            let problem = Problem::NotRegistered;
+            self.warnings.push(Warning { place, key: "plugin".into(), problem });
         }
         let leases = &mut self.config.leases;
         leases.max_ttl = self.max_ttl.unwrap_or(leases.max_ttl);

@@ -8,6 +8,7 @@ mod environment;
 mod error;
 mod listener;
 mod merge;
+mod plugin;
 mod section;
 mod storage;
 #[cfg(test)]
@@ -19,6 +20,7 @@ use std::time::Duration;
 pub use environment::Environment;
 pub use error::{Error, Place, Problem, Warning};
 pub use listener::{ClientCerts, Limits, Listener, Tls, TlsVersion};
+pub use plugin::{Plugin, Program};
 pub use storage::Storage;
 
 use merge::Merge;
@@ -66,6 +68,10 @@ pub struct Plugins {
     pub file_uid: Option<u32>,
     /// `plugin_file_permissions`: permission bits executables may have.
     pub file_permissions: Option<u32>,
+    /// `plugin_auto_register`: register what is declared, and nothing else that was declared once.
+    pub auto_register: bool,
+    /// The `plugin` stanzas of all files.
+    pub declared: Vec<Plugin>,
 }
 
 /// Lease times that hold where a mount says nothing.

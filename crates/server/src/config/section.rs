@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use boltwork_hcl::{Block, Kind, Object, Position, Value};
+use boltwork_hcl::{Block, Key, Kind, Object, Position, Value};
 
 use super::error::{Error, Place, Problem, Warning};
 
@@ -131,6 +131,34 @@ impl<'a> Section<'a> {
         self.body.blocks(key).map_err(|source| Error::Syntax { path: self.file.to_owned(), source })
     }
 
+    /// A list of strings, or one string.
+    pub(super) fn texts(&mut self, key: &'static str) -> Result<Vec<String>, Error> {
+        let texts = self.read(key, "a list of strings", |kind| match kind {
+            Kind::String(text) => Some(vec![text.clone()]),
+            Kind::List(list) => {
+                list.iter().map(|value| value.as_str().map(str::to_owned)).collect()
+            }
+            _ => None,
+        })?;
+        Ok(texts.unwrap_or_default())
+    }
+
+    /// Blocks with two labels, `key "first" "second" { … }`, in every way that they can be written;
+    /// what is none is an error of its own.
+    pub(super) fn twice_labelled(&mut self, key: &'static str) -> Vec<Result<Twice<'a>, Error>> {
+        self.known.push(key);
+        let mut found = Vec::new();
+        for item in self.body.items.iter().filter(|item| item.name.text == key) {
+            let mut inside = Vec::new();
+            let labels: Vec<_> = item.labels.iter().collect();
+            let outcome = descend(&labels, &item.value, &mut inside);
+            found.extend(inside.into_iter().map(Ok));
+            let path = self.file.to_owned();
+            found.extend(outcome.err().map(|source| Err(Error::Syntax { path, source })));
+        }
+        found
+    }
+
     /// Refuses a key that must not be read past.
     pub(super) fn refuse(&self, key: &str, what: &str, instead: &str) -> Result<(), Error> {
         match self.body.items.iter().find(|item| item.name.text.eq_ignore_ascii_case(key)) {
@@ -158,6 +186,33 @@ impl<'a> Section<'a> {
             out.push(Warning { place, key: name.text.clone(), problem });
         }
     }
+}
+
+/// A block and its two labels.
+pub(super) type Twice<'a> = (&'a Key, &'a Key, &'a Object);
+
+fn descend<'a>(
+    labels: &[&'a Key],
+    value: &'a Value,
+    found: &mut Vec<Twice<'a>>,
+) -> Result<(), boltwork_hcl::Error> {
+    for object in value.objects()? {
+        match labels {
+            [first, second] => found.push((first, second, object)),
+            [] | [_] => {
+                for item in &object.items {
+                    let deeper: Vec<_> =
+                        labels.iter().copied().chain([&item.name]).chain(&item.labels).collect();
+                    descend(&deeper, &item.value, found)?;
+                }
+            }
+            [_, _, third, ..] => {
+                let what = "a third label";
+                return Err(boltwork_hcl::Error::unexpected(third.position, what, "'{'"));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The words that Go takes for a boolean.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::merge::Merge;
 use super::{
-    ClientCerts, Config, Error, Limits, Listener, LogFormat, LogLevel, Problem, Storage,
+    ClientCerts, Config, Error, Limits, Listener, LogFormat, LogLevel, Plugin, Problem, Storage,
     TlsVersion, Warning, load, load_development,
 };
 
@@ -264,4 +264,76 @@ fn the_environment_overrides_files_and_bao_comes_before_vault() {
     let bad = |name: &str| (name == "VAULT_LOG_LEVEL").then(|| "loud".to_owned());
     let error = load_development::<&str>("127.0.0.1:1", &[], &bad).expect_err("bad").to_string();
     assert!(error.starts_with("environment variable VAULT_LOG_LEVEL: wanted one of"), "{error}");
+}
+
+fn declared(stanzas: &str) -> Vec<Plugin> {
+    let (config, warnings) = read(&format!("{PLAIN}plugin_auto_register = true\n{stanzas}"));
+    assert!(warnings.is_empty(), "{warnings:?}");
+    assert!(config.plugins.auto_register);
+    config.plugins.declared
+}
+
+#[test]
+fn declared_plugins_are_read_in_each_form() {
+    let sha = "ab".repeat(32);
+    let body = format!(
+        "command = \"kv\" sha256sum = \"{sha}\" version = \"v1.0.0\" args = [\"-a\"] env = [\"K=v\"]"
+    );
+    for text in [
+        format!("plugin \"secret\" \"a/b\" {{ {body} }}"),
+        format!("plugin \"secret\" {{ \"a/b\" {{ {body} }} }}"),
+        format!("plugin {{ secret \"a/b\" {{ {body} }} }}"),
+    ] {
+        let [plugin] = declared(&text).try_into().expect("one plugin");
+        assert_eq!((plugin.kind.as_str(), plugin.name.as_str()), ("secret", "a/b"), "{text}");
+        let program = plugin.program.expect("a good stanza");
+        assert_eq!((program.command.as_str(), program.version.as_str()), ("kv", "v1.0.0"));
+        assert_eq!((program.args, program.env), (vec!["-a".to_owned()], vec!["K=v".to_owned()]));
+        assert_eq!(program.sha256, sha);
+    }
+}
+
+#[test]
+fn a_bad_plugin_stanza_says_why_and_stops_nothing() {
+    let sha = format!("sha256sum = \"{}\"", "ab".repeat(32));
+    for (stanza, wanted) in [
+        ("\"secret\" \"\" {}".to_owned(), "plugin name cannot be empty"),
+        ("\"\" \"kv\" {}".into(), "plugin \"kv\": type cannot be empty"),
+        ("\"secret\" \"kv\" {}".into(), "plugin \"kv\": image and command cannot both be empty"),
+        ("\"secret\" \"kv\" { image = \"x\" }".into(), "plugin \"kv\": image is not supported"),
+        ("\"secret\" \"kv\" { command = \"kv\" }".into(), "plugin \"kv\": version cannot be empty"),
+        (
+            "\"secret\" \"kv\" { command = \"kv\" version = \"v1\" sha256sum = \"ab\" }".into(),
+            "plugin \"kv\": sha256sum must be exactly 64 characters, got 2",
+        ),
+        (
+            format!(
+                "\"secret\" \"kv\" {{ command = \"kv\" version = \"v1\" sha256sum = \"{}\" }}",
+                "zz".repeat(32)
+            ),
+            "plugin \"kv\": sha256sum is not valid hex encoded",
+        ),
+        (
+            format!(
+                "\"secret\" \"kv\" {{ command = \"kv\" version = \"v1\" {sha} env = [\"A=1\", \"hush\"] }}"
+            ),
+            "plugin \"kv\": env 1: environment variable must contain '='",
+        ),
+        ("\"secret\" \"kv\" { command = [1] }".into(), "command: found a list, wanted a string"),
+        ("\"secret\" { command = \"kv\" }".into(), "an object"),
+        ("\"a\" \"b\" \"c\" {}".into(), "a third label"),
+    ] {
+        let [plugin] = declared(&format!("plugin {stanza}\n")).try_into().expect("one plugin");
+        let why = plugin.program.expect_err("a bad stanza");
+        assert!(why.contains(wanted) && !why.contains("hush"), "{stanza}: {why:?}");
+    }
+}
+
+#[test]
+fn declared_plugins_without_auto_register_are_warned_of() {
+    let (config, warnings) = read(&format!("{PLAIN}plugin \"secret\" \"kv\" {{}}"));
+    assert!(!config.plugins.auto_register);
+    let [warning] = warnings.as_slice() else { panic!("{warnings:?}") };
+    assert_eq!(warning.problem, Problem::NotRegistered);
+    assert!(warning.to_string().contains("plugin_auto_register is not set"));
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use boltwork_barrier::Barrier;
 use boltwork_core::{Core, CoreConfig};
 use boltwork_http::{Limits, ListenerConfig, TlsFiles};
-use boltwork_logical::Plugins;
-use boltwork_plugin_host::{PluginHost, PluginHostConfig};
+use boltwork_logical::{Plugins, Registration};
+use boltwork_plugin_host::{Declared, PluginHost, PluginHostConfig};
 use boltwork_storage::{Cache, Memory, Physical, Sqlite, SqliteConfig};
 
 use crate::{
@@ -56,8 +56,28 @@ fn plugins(config: &Config) -> Result<Arc<dyn Plugins>, String> {
     host.file_uid = config.plugins.file_uid;
     host.file_permissions = config.plugins.file_permissions;
     host.builtins = builtins::all();
+    if config.plugins.auto_register {
+        host.declared = Some(config.plugins.declared.iter().map(declared).collect());
+    }
     let host = PluginHost::new(host).map_err(|e| e.to_string())?;
     Ok(host)
+}
+
+/// A `plugin` stanza as the plugin host takes it.
+fn declared(plugin: &config::Plugin) -> Declared {
+    let config::Plugin { place, kind, name, program } = plugin.clone();
+    let registration = program.map(|program| Registration {
+        kind: kind.clone(),
+        name: name.clone(),
+        version: program.version,
+        sha256: program.sha256,
+        command: program.command,
+        args: program.args,
+        env: program.env,
+        ..Registration::default()
+    });
+    let place = place.map_or_else(|| "the configuration".to_owned(), |place| place.to_string());
+    Declared { place, kind, name, registration }
 }
 
 /// What the door needs of a configured listener.

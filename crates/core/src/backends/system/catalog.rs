@@ -197,6 +197,9 @@ fn show(entry: &PluginEntry) -> Value {
         "builtin": entry.builtin,
         "version": entry.id.version,
     });
+    if entry.declarative {
+        shown["declarative"] = json!(true);
+    }
     if let Some(status) = entry.deprecation {
         shown["deprecation_status"] = json!(status);
     }
