@@ -11,7 +11,9 @@
 //!   So a write gets an error that says so.
 //!
 //! A restart that fails is remembered with its reason. Until the pause after it is over, requests
-//! get that reason at once; nobody waits for a plugin that is known not to start.
+//! get that reason at once; nobody waits for a plugin that is known not to start. A process that
+//! dies again and again pauses too, however many requests ask for it: they wait for a short pause,
+//! and are told of a long one.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -37,6 +39,12 @@ const ENDED: &str = "plugin is shut down";
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// A process that lived so long died of something new.
 const STABLE: Duration = Duration::from_secs(60);
+
+/// So many deaths are forgiven before there are pauses: whoever finds a request that kills the
+/// plugin is not to keep everybody else from it.
+const FORGIVEN: u32 = 5;
+/// A request waits for the end of a pause that is no longer than this.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The backend of one mount.
 pub(crate) struct Instance {
@@ -81,6 +89,8 @@ impl Counts {
 pub(crate) enum State {
     /// In a process.
     Live(Arc<Live>),
+    /// Nowhere: its process died once too often, and is started again when the pause is over.
+    Resting { error: Error, until: Instant },
     /// Nowhere: its last start failed.
     Down { error: Error, until: Instant },
     /// Cleaned up, for good.
@@ -141,23 +151,51 @@ impl Instance {
     fn mourn(instance: &Weak<Self>, live: &Weak<Live>, exit: &Exit) -> Option<Duration> {
         let (instance, live) = (instance.upgrade()?, live.upgrade()?);
         live.forget();
-        if !instance.is_current(&live) {
-            return None;
+        instance.bury(&live, exit);
+        match &*instance.state() {
+            State::Live(current) if Arc::ptr_eq(current, &live) => Some(Duration::ZERO),
+            State::Resting { until, .. } => Some(until.saturating_duration_since(Instant::now())),
+            _ => None,
+        }
+    }
+
+    /// Counts a death and decides on the pause after it, once for each process: whoever notices
+    /// first, a request or the watch, so that no request slips past the pause.
+    fn bury(&self, live: &Arc<Live>, exit: &Exit) {
+        let mut buried = live.buried.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.is_current(live) || std::mem::replace(&mut *buried, true) {
+            return;
         }
         let process = live.process();
         let text = format!("exited{}", ended(exit.status, &exit.stderr));
         tracing::error!(
-            plugin = instance.id.name,
-            version = instance.id.version,
-            mount = instance.mount_point(),
+            plugin = self.id.name,
+            version = self.id.version,
+            mount = self.mount_point(),
             pid = process.client.pid(),
             "plugin process {text}"
         );
-        *instance.counts.note() = text;
+        *self.counts.note() = text;
         if process.started.1.elapsed() >= STABLE {
-            instance.troubles.store(0, Ordering::Relaxed);
+            self.troubles.store(0, Ordering::Relaxed);
         }
-        Some(pause(instance.troubles.fetch_add(1, Ordering::Relaxed)))
+        let before = self.troubles.fetch_add(1, Ordering::Relaxed);
+        let pause = pause((before + 1).saturating_sub(FORGIVEN));
+        if pause.is_zero() {
+            return;
+        }
+        let error = Error::Unavailable(format!(
+            "{ENDED}: plugin {} exits again and again{}. It is started again in {} seconds",
+            called(&self.id),
+            how(exit),
+            pause.as_secs()
+        ));
+        let resting = Arc::new(State::Resting { error, until: Instant::now() + pause });
+        let current = self.state.load();
+        if matches!(&**current, State::Live(current) if Arc::ptr_eq(current, live)) {
+            // Not where a restart or the end came in between.
+            self.state.compare_and_swap(&current, resting);
+        }
     }
 
     /// Starts the backend again and again, with growing pauses, until it lives or is not wanted.
@@ -175,7 +213,7 @@ impl Instance {
             match Self::recover(&instance, dead.as_ref()).await {
                 Ok(_) => return,
                 Err(_) => match &*instance.state() {
-                    State::Down { until, .. } => {
+                    State::Down { until, .. } | State::Resting { until, .. } => {
                         pause = until.saturating_duration_since(Instant::now());
                     }
                     State::Live(_) | State::Ended => return,
@@ -199,7 +237,13 @@ impl Instance {
     /// A running backend other than `dead`.
     async fn recover(this: &Arc<Self>, dead: Option<&Arc<Live>>) -> Result<Arc<Live>, Error> {
         let mut end = this.end.subscribe();
+        if let Some(dead) = dead
+            && let Some(exit) = dead.process().client.exit()
+        {
+            this.bury(dead, &exit);
+        }
         let change = async {
+            this.rest().await?;
             let _turn = this.changing.lock().await;
             match &*this.state() {
                 State::Ended => return Err(Error::unavailable(ENDED)),
@@ -209,7 +253,7 @@ impl Instance {
                 State::Down { error, until } if Instant::now() < *until => {
                     return Err(error.clone());
                 }
-                State::Live(_) | State::Down { .. } => {}
+                State::Live(_) | State::Resting { .. } | State::Down { .. } => {}
             }
             // Rare and large: kept off the stack and out of every request's future.
             Box::pin(Self::restart(this)).await
@@ -219,6 +263,18 @@ impl Instance {
             _ = end.wait_for(|ended| *ended) => Err(Error::unavailable(ENDED)),
             changed = change => changed,
         }
+    }
+
+    /// Waits for the end of a short pause, without holding up whoever may end it.
+    async fn rest(&self) -> Result<(), Error> {
+        if let State::Resting { error, until } = &*self.state() {
+            let left = until.saturating_duration_since(Instant::now());
+            if left > PATIENCE {
+                return Err(error.clone());
+            }
+            tokio::time::sleep(left).await;
+        }
+        Ok(())
     }
 
     /// Replaces the backend by a new one. Under the lock `changing`.
@@ -281,7 +337,7 @@ impl Instance {
             Lost::Answered(status) => call_error(&status),
             Lost::Unsent | Lost::Sent => {
                 let exit = live.process().client.exit();
-                let how = exit.map(|exit| ended(exit.status, &exit.stderr)).unwrap_or_default();
+                let how = exit.map(|exit| how(&exit)).unwrap_or_default();
                 Error::Unavailable(format!(
                     "{ENDED}: plugin {} exited while it answered{how}. It is being restarted; \
                      whether it did what was asked is not known",
@@ -336,6 +392,12 @@ impl Instance {
             finish(live.clone(), old.clone()).await;
         }
     }
+}
+
+/// How a process ended, for the one whose request it took along. What it wrote on stderr is not
+/// for them: it may speak of somebody else's request. Log and status have it.
+fn how(exit: &Exit) -> String {
+    exit.status.map(|status| format!(" ({status})")).unwrap_or_default()
 }
 
 /// How long to wait before the start that follows this many troubles.

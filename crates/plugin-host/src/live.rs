@@ -2,7 +2,7 @@
 //!
 //! Left out: what to do when the process is gone (`instance`).
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use boltwork_logical::{BackendKind, Setup, SpecialPaths};
@@ -38,6 +38,8 @@ pub(crate) struct Live {
     member: Member,
     /// What the plugin says that it is.
     pub facts: Facts,
+    /// Whether the death of its process was counted; locked while it is.
+    pub buried: Mutex<bool>,
 }
 
 /// What a plugin says that it is.
@@ -97,7 +99,8 @@ impl Live {
         match accepted {
             Ok(accepted) => {
                 let multiplex_id = multiplex_id();
-                Ok(Self { client, multiplex_id, callbacks, accepted, member, facts })
+                let buried = Mutex::default();
+                Ok(Self { client, multiplex_id, callbacks, accepted, member, facts, buried })
             }
             Err(why) => {
                 member.leave().await;

@@ -22,6 +22,12 @@ pub(crate) fn of(instances: &[Arc<Instance>]) -> Vec<PluginStatus> {
                     by_process.entry(process.client.pid()).or_insert_with(|| of_process(process));
                 add(status, instance);
             }
+            State::Resting { .. } => {
+                let mut status = blank(instance);
+                status.state = "restarting".to_owned();
+                add(&mut status, instance);
+                without.push(status);
+            }
             State::Down { error, .. } => {
                 let mut status = blank(instance);
                 status.state = "unavailable".to_owned();

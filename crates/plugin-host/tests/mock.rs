@@ -201,6 +201,46 @@ async fn a_plugin_that_always_dies_is_an_error_each_time_and_never_hangs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_dies_again_and_again_is_given_pauses_however_often_it_is_asked_for() {
+    let Some(server) = started(&[]).await else { return };
+    let mount = mounted(&server, "mock/").await;
+    let mut refused = false;
+    // A read is repeated, so each of these may kill two processes.
+    for _ in 0..20 {
+        let failure = mount.read("errors/kill").await.unwrap_err();
+        if failure.error.to_string().contains("again and again") {
+            refused = true;
+            break;
+        }
+    }
+    assert!(refused, "it is started whenever somebody asks");
+    let status = server.host.status().await;
+    assert_eq!((status[0].state.as_str(), status[0].pid), ("restarting", 0));
+    wait_for_read(&mount).await;
+    let restarts = server.host.status().await[0].restarts;
+    assert!(restarts < 20, "{restarts}");
+}
+
+async fn wait_for_read(mount: &Mount) {
+    let start = std::time::Instant::now();
+    while mount.read("internal").await.is_err() {
+        assert!(start.elapsed().as_secs() < 20);
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_plugin_wrote_on_stderr_is_not_told_to_the_caller_it_died_for() {
+    let Some(server) = started(&[]).await else { return };
+    let mount = mounted(&server, "mock/").await;
+    let failure = mount.write("errors/panic", "{}").await.unwrap_err();
+    let Error::Unavailable(text) = &failure.error else { panic!("{failure}") };
+    assert!(!text.contains("panics as it was asked to"), "{text}");
+    wait_for_read(&mount).await;
+    assert!(server.host.status().await[0].last_exit.contains("panics as it was asked to"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_restart_that_fails_is_told_at_once_until_it_succeeds() {
     let Some(server) = started(&[]).await else { return };
     let mount = mounted(&server, "mock/").await;
@@ -214,11 +254,7 @@ async fn a_restart_that_fails_is_told_at_once_until_it_succeeds() {
     let status = server.host.status().await;
     assert_eq!((status[0].state.as_str(), status[0].pid), ("unavailable", 0));
     std::fs::rename(&aside, &file).unwrap();
-    let start = std::time::Instant::now();
-    while mount.read("internal").await.is_err() {
-        assert!(start.elapsed().as_secs() < 20);
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
+    wait_for_read(&mount).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
