@@ -1,5 +1,6 @@
 //! Logs, in the form that operators of Vault know: text lines, or one JSON object a line.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
 use serde_json::{Map, Value};
@@ -128,9 +129,20 @@ impl Fields {
     }
 }
 
-/// A message with line breaks would forge lines.
-fn one_line(text: &str) -> String {
-    text.replace('\n', "\\n").replace('\r', "\\r")
+/// A message with line breaks would forge lines, one with escape sequences what a terminal shows.
+fn one_line(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return Cow::Borrowed(text);
+    }
+    let escaped = text.chars().fold(String::with_capacity(text.len() + 8), |mut line, c| {
+        match c {
+            '\t' => line.push(c),
+            c if c.is_control() => line.extend(c.escape_default()),
+            c => line.push(c),
+        }
+        line
+    });
+    Cow::Owned(escaped)
 }
 
 fn is_plain(text: &str) -> bool {
@@ -172,6 +184,14 @@ mod tests {
         };
         let line = fields.text(Level::INFO, "core".into());
         assert_eq!(line.lines().count(), 1, "{line}");
+    }
+
+    #[test]
+    fn a_message_cannot_speak_to_the_terminal() {
+        let message = "a\u{1b}[31mred\u{9b}2Jgone\ttabbed";
+        let fields = Fields { message: message.into(), others: Vec::new() };
+        let line = fields.text(Level::INFO, "core".into());
+        assert!(line.ends_with("a\\u{1b}[31mred\\u{9b}2Jgone\ttabbed"), "{line}");
     }
 
     #[test]
