@@ -181,7 +181,8 @@ impl Policies {
     pub async fn delete(&self, name: &str) -> Result<(), Error> {
         let name = name.to_lowercase();
         if ["root", DEFAULT.0, RESPONSE_WRAPPING.0].contains(&name.as_str()) {
-            return Err(Error::invalid(format!("cannot delete {name:?} policy")));
+            let shown = if name == DEFAULT.0 { name } else { format!("{name:?}") };
+            return Err(Error::invalid(format!("cannot delete {shown} policy")));
         }
         let _one_at_a_time = self.writes.lock().await;
         self.storage.delete(&name).await?;
@@ -189,12 +190,12 @@ impl Policies {
         Ok(())
     }
 
-    /// Names of all policies, sorted, `root` included.
+    /// Names of all policies, sorted, then `root`.
     pub async fn list(&self) -> Result<Vec<String>, Error> {
         let mut names = self.storage.list("").await?;
         names.retain(|n| n != RESPONSE_WRAPPING.0);
-        names.push("root".to_owned());
         names.sort();
+        names.push("root".to_owned());
         Ok(names)
     }
 

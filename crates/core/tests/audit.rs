@@ -1,6 +1,6 @@
 //! What is recorded, and that nothing happens which is not.
 
-mod common;
+mod harness;
 
 use std::{
     path::PathBuf,
@@ -8,7 +8,7 @@ use std::{
 };
 
 use boltwork_logical::Operation;
-use common::{Server, fields, refusal};
+use harness::{Server, fields, refusal};
 use serde_json::{Value, json};
 
 /// A file that goes with the test.

@@ -1,9 +1,9 @@
 //! `sys/plugins`: the catalog's paths. What the catalog itself does is tested where it lives.
 
-mod common;
+mod harness;
 
 use boltwork_logical::Operation;
-use common::{Server, fields, refusal};
+use harness::{Server, fields, refusal};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -49,7 +49,7 @@ async fn a_plugin_is_reloaded_by_type_and_name_and_how_that_went_can_be_asked_fo
     };
     let status = async |id: Value| {
         let path = "sys/plugins/reload/backend/status";
-        let mut inbound = common::request(&server.root, Operation::Read, path, Value::Null);
+        let mut inbound = harness::request(&server.root, Operation::Read, path, Value::Null);
         inbound.data = boltwork_logical::Data::json(&json!({ "reload_id": id }));
         server.send(inbound).await.result
     };
@@ -112,7 +112,7 @@ async fn paths_without_a_type_warn_and_lists_take_a_slash_at_their_end() {
         assert_eq!(listed["secret"], json!(["broken", "good"]), "{path}");
     }
     let strange = server.root(Operation::List, "sys/plugins/catalog/foo/", Value::Null).await;
-    assert_eq!(refusal(strange), "\"foo\" is not a supported plugin type");
+    assert_eq!(refusal(strange), "unsupported operation");
     let named =
         fields(server.root(Operation::Read, "sys/plugins/catalog/secret/a/b", Value::Null).await);
     assert_eq!(named["name"], "a/b");

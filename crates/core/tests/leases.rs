@@ -1,11 +1,11 @@
 //! Leases: kept before a secret is handed out, renewed, and taken back in every way.
 
-mod common;
+mod harness;
 
 use std::{sync::atomic::Ordering, time::Duration};
 
 use boltwork_logical::{Operation, Secret};
-use common::{Server, fields, refusal, request, until};
+use harness::{Server, fields, refusal, request, until};
 use serde_json::{Value, json};
 
 async fn lease_by(server: &Server, token: &str, ttl: &str) -> Secret {

@@ -1,11 +1,11 @@
 //! Mounts: made, changed and removed, with plugins and storage that fail at every step.
 
-mod common;
+mod harness;
 
 use std::{sync::atomic::Ordering, time::Duration};
 
 use boltwork_logical::{Error, Failure, Operation};
-use common::{Server, fields, is_plain_denial, refusal, request, until};
+use harness::{Server, fields, is_plain_denial, refusal, request, until};
 use serde_json::{Value, json};
 
 async fn disable(server: &Server, path: &str) -> Result<(), Failure> {
@@ -243,7 +243,7 @@ async fn new_options_that_no_backend_takes_change_nothing() {
     // One write is the new backend's own.
     server.storage.fail_nth_write(2);
     assert!(!ok(tune().await));
-    assert_eq!(options().await, Value::Null);
+    assert_eq!(options().await, json!({}));
     assert_eq!(fields(server.read(&server.root, "kv/at/x").await)["a"], 1);
     assert_eq!(server.plugins.alive(), 1);
 

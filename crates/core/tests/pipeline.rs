@@ -1,11 +1,11 @@
 //! Who reaches a backend, with what, and what comes back.
 
-mod common;
+mod harness;
 
 use std::sync::atomic::Ordering;
 
 use boltwork_logical::{Error, Failure, Operation};
-use common::{Server, fields, is_plain_denial, refusal, request};
+use harness::{Server, fields, is_plain_denial, refusal, request};
 use serde_json::{Value, json};
 
 const DENIED: &str = "1 error occurred:\n\t* permission denied\n\n";
@@ -146,7 +146,7 @@ async fn a_hanging_backend_holds_up_no_other() {
     let stuck = tokio::spawn(async move {
         core.handle(request(&root, Operation::Read, "slow/echo", Value::Null)).await
     });
-    common::until("it is inside", async || {
+    harness::until("it is inside", async || {
         server.plugins.switches.requests.load(Ordering::SeqCst) > 0
     })
     .await;

@@ -1,9 +1,9 @@
 //! Smaller paths of `sys/`.
 
-mod common;
+mod harness;
 
 use boltwork_logical::Operation;
-use common::{Server, fields, refusal};
+use harness::{Server, fields, refusal};
 use serde_json::{Value, json};
 
 #[tokio::test]

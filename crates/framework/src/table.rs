@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use boltwork_logical::{BackendKind, SpecialPaths};
+use boltwork_logical::{BackendKind, Operation, SpecialPaths};
 
 use crate::{
     Engine, Path, Routes,
@@ -51,7 +51,9 @@ impl<E: Engine> Table<E> {
                     continue;
                 }
             };
-            if let Err(other) = tree.insert(&line.template, lines.len()) {
+            let lists = [Operation::List, Operation::Scan];
+            let lists = lists.iter().any(|operation| line.path.operations.contains_key(operation));
+            if let Err(other) = tree.insert(&line.template, lines.len(), lists) {
                 let first = lines[other].path.template.clone();
                 faults.push(TableError::Duplicate { first, second: line.path.template.clone() });
                 continue;
@@ -69,8 +71,9 @@ impl<E: Engine> Table<E> {
     }
 
     /// The path that a request is for, and where its fields come from.
-    pub fn find(&self, path: &str) -> Option<(&Line<E>, Source)> {
-        let (number, places) = self.tree.find(path)?;
+    pub fn find(&self, path: &str, operation: Operation) -> Option<(&Line<E>, Source)> {
+        let listing = matches!(operation, Operation::List | Operation::Scan | Operation::Help);
+        let (number, places) = self.tree.find(path, listing)?;
         let line = &self.paths[number];
         let captures: Captures = line.names.iter().cloned().zip(places).collect();
         Some((line, Source::Request { captures, known: line.known.clone() }))

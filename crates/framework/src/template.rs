@@ -150,31 +150,40 @@ pub(crate) struct Tree {
     literals: HashMap<Box<str>, Tree>,
     one: Option<Box<Tree>>,
     end: Option<usize>,
+    /// What ends here with a slash: a list. Without one, a slash makes another path, so that a
+    /// policy's word on the path itself cannot be got around.
+    folder: Option<usize>,
     rest: Option<usize>,
 }
 
 impl Tree {
-    /// Adds a template under a number; returns the number of one that matches the same paths.
-    pub fn insert(&mut self, template: &Template, number: usize) -> Result<(), usize> {
+    /// Adds a template under a number; returns the number of one that matches the same paths. With
+    /// `lists` it also matches with a slash at the end.
+    pub fn insert(&mut self, template: &Template, number: usize, lists: bool) -> Result<(), usize> {
         let mut node = self;
+        let folder = lists.then_some(number);
         for segment in &template.segments {
             node = match segment {
                 Segment::Literal(text) => node.literals.entry(text.as_str().into()).or_default(),
                 Segment::One(_) => node.one.get_or_insert_default(),
                 Segment::Optional(_) => {
                     take(&mut node.end, number)?;
+                    node.folder = folder;
                     node.one.get_or_insert_default()
                 }
                 Segment::Rest(_) => return take(&mut node.rest, number),
             };
         }
-        take(&mut node.end, number)
+        take(&mut node.end, number)?;
+        node.folder = folder;
+        Ok(())
     }
 
-    /// The template that matches a path, and the captures' places in it.
-    pub fn find(&self, path: &str) -> Option<(usize, Vec<Range<usize>>)> {
+    /// The template that matches a path, and the captures' places in it. To a `listing` every path
+    /// may end in a slash: lists are asked for that way, whether there is one or not.
+    pub fn find(&self, path: &str, listing: bool) -> Option<(usize, Vec<Range<usize>>)> {
         let mut captures = Vec::new();
-        let number = self.walk(path, Some(0), &mut captures)?;
+        let number = self.walk(path, Some(0), listing, &mut captures)?;
         Some((number, captures))
     }
 
@@ -183,18 +192,20 @@ impl Tree {
         &self,
         path: &str,
         at: Option<usize>,
+        listing: bool,
         captures: &mut Vec<Range<usize>>,
     ) -> Option<usize> {
         let Some(start) = at else { return self.end };
         if start == path.len() {
-            return self.end.or_else(|| self.rest.inspect(|_| captures.push(start..start)));
+            let ended = if path.is_empty() || listing { self.end } else { self.folder };
+            return ended.or_else(|| self.rest.inspect(|_| captures.push(start..start)));
         }
         let (end, next) = match path[start..].find('/') {
             Some(length) => (start + length, Some(start + length + 1)),
             None => (path.len(), None),
         };
         if let Some(child) = self.literals.get(&path[start..end])
-            && let Some(found) = child.walk(path, next, captures)
+            && let Some(found) = child.walk(path, next, listing, captures)
         {
             return Some(found);
         }
@@ -202,7 +213,7 @@ impl Tree {
             && start < end
         {
             captures.push(start..end);
-            if let Some(found) = child.walk(path, next, captures) {
+            if let Some(found) = child.walk(path, next, listing, captures) {
                 return Some(found);
             }
             captures.pop();

@@ -99,13 +99,14 @@ fn operation(parts: &Parts, pairs: &[(String, String)]) -> Result<Operation, Ref
 
 fn check_patch(headers: &HeaderMap) -> Result<(), Refusal> {
     let kind = header(headers, "content-type").unwrap_or_default();
+    if kind.is_empty() {
+        return Err(Refusal::bad("mime: no media type"));
+    }
     match kind.split(';').next().map(str::trim) {
         Some("application/merge-patch+json") => Ok(()),
         _ => Err(Refusal(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            format!(
-                "PATCH requires Content-Type of application/merge-patch+json, provided {kind:?}"
-            ),
+            format!("PATCH requires Content-Type of application/merge-patch+json, provided {kind}"),
         )),
     }
 }

@@ -14,16 +14,22 @@ use crate::{raw, status};
 /// What the door answers.
 pub type Answer = Response<Full<Bytes>>;
 
-/// `sys/` paths whose payload stands beside the envelope's keys too, for old clients.
-const FLATTENED: [&str; 9] = [
+/// `sys/` paths whose payload stands beside the envelope's keys too, for old clients. With a slash:
+/// everything below.
+const FLATTENED: [&str; 14] = [
     "sys/audit",
+    "sys/audit/",
+    "sys/audit-hash/",
     "sys/auth",
+    "sys/auth/",
     "sys/capabilities",
+    "sys/capabilities-accessor",
+    "sys/capabilities-self",
     "sys/key-status",
     "sys/mounts",
+    "sys/mounts/",
     "sys/policy",
-    "sys/remount",
-    "sys/rotate",
+    "sys/policy/",
     "sys/wrapping/wrap",
 ];
 
@@ -125,11 +131,11 @@ fn flatten(out: &mut Vec<u8>, data: &[u8]) {
 
 fn is_flattened(path: &str) -> bool {
     path.starts_with("sys/")
-        && FLATTENED.iter().any(|flat| {
-            path.strip_prefix(flat).is_some_and(|rest| {
-                rest.is_empty() || rest.starts_with('/') || matches!(rest, "-self" | "-accessor")
-            })
-        })
+        && (matches!(path, "sys/remount" | "sys/rotate")
+            || FLATTENED.iter().any(|flat| match flat.ends_with('/') {
+                true => path.starts_with(flat),
+                false => path == *flat,
+            }))
 }
 
 fn value<T: serde::Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {

@@ -6,7 +6,16 @@ use serde_json::{Map, Value};
 
 /// Names and values in order, percent-decoded. Pairs that are not UTF-8 are left out.
 pub fn pairs(query: Option<&str>) -> Vec<(String, String)> {
+    // As Go does it: a pair with a broken escape is no pair.
+    let whole = |text: &str| {
+        text.split('%').skip(1).all(|rest| {
+            rest.len() >= 2 && rest.bytes().take(2).all(|byte| byte.is_ascii_hexdigit())
+        })
+    };
     let decode = |text: &str| {
+        if !whole(text) {
+            return None;
+        }
         let spaced = text.replace('+', " ");
         percent_decode_str(&spaced).decode_utf8().ok().map(std::borrow::Cow::into_owned)
     };
@@ -64,6 +73,11 @@ mod tests {
         let made = data(pairs(Some("a=1&b=x%20y+z&a=2&help=1&c")));
         assert_eq!(made.as_str(), r#"{"a":["1","2"],"b":"x y z","c":""}"#);
         assert!(data(pairs(None)).is_null());
+    }
+
+    #[test]
+    fn a_broken_escape_is_left_out() {
+        assert_eq!(data(pairs(Some("%zz&a=%4&b=1&c=%"))).as_str(), r#"{"b":"1"}"#);
     }
 
     #[test]

@@ -24,7 +24,8 @@ pub async fn answer(core: &Core, parts: &Parts, path: &str, body: &Bytes) -> Opt
         "sys/seal-status" if read => seal_status(core).await,
         "sys/unseal" if write => unseal(core, body).await,
         "sys/health" if read || parts.method == Method::HEAD => health(core, parts).await,
-        "sys/leader" if read => leader(core),
+        "sys/leader" if read => leader(),
+        "sys/seal" | "sys/step-down" if !write => wrong_method(),
         "sys/init" | "sys/seal-status" | "sys/unseal" | "sys/health" | "sys/leader" => {
             wrong_method()
         }
@@ -73,8 +74,8 @@ async fn init_status(core: &Core) -> Answer {
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct InitBody {
-    secret_shares: u64,
-    secret_threshold: u64,
+    secret_shares: i64,
+    secret_threshold: i64,
     pgp_keys: Option<Vec<String>>,
     root_token_pgp_key: Option<String>,
     recovery_shares: u64,
@@ -116,8 +117,9 @@ async fn init(core: &Core, body: &Bytes) -> Answer {
         return errors(StatusCode::BAD_REQUEST, &[text]);
     }
     let request = InitRequest {
-        secret_shares: body.secret_shares,
-        secret_threshold: body.secret_threshold,
+        // Fewer than none is refused like none.
+        secret_shares: u64::try_from(body.secret_shares).unwrap_or(0),
+        secret_threshold: u64::try_from(body.secret_threshold).unwrap_or(0),
         root_token: None,
     };
     match core.initialize(request).await {
@@ -196,10 +198,8 @@ fn decode_share(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     }
 }
 
-fn leader(core: &Core) -> Answer {
-    if core.is_sealed() {
-        return errors(StatusCode::SERVICE_UNAVAILABLE, &["Vault is sealed".to_owned()]);
-    }
+fn leader() -> Answer {
+    // The same whether sealed or not: this server is alone.
     json(
         StatusCode::OK,
         &json!({

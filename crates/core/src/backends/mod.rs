@@ -26,3 +26,8 @@ pub fn create(kind: &str, active: Weak<Active>, setup: Setup) -> Result<Arc<dyn 
 fn alive(active: &Weak<Active>) -> Result<Arc<Active>, Error> {
     active.upgrade().ok_or(Error::Sealed)
 }
+
+/// A text in the wrapping that Vault gives some of its errors; scripts look for the words inside.
+pub(crate) fn one_error(text: &str) -> String {
+    format!("1 error occurred:\n\t* {text}\n\n")
+}

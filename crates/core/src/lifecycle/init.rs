@@ -23,6 +23,25 @@ pub struct InitRequest {
     pub root_token: Option<SecretText>,
 }
 
+impl InitRequest {
+    /// The numbers as the seal takes them. What it says of small ones comes before what is said
+    /// here of large ones.
+    fn numbers(&self) -> Result<(u8, u8), LifecycleError> {
+        let number = |n: u64| u8::try_from(n).ok();
+        let large = |what| {
+            let text = format!("invalid seal configuration: {what} must be less than 256");
+            Err(LifecycleError::Invalid(text))
+        };
+        match (number(self.secret_shares), number(self.secret_threshold)) {
+            (Some(shares), Some(threshold)) => Ok((shares, threshold)),
+            (None, Some(threshold @ ..2)) => Ok((u8::MAX, threshold)),
+            (Some(shares @ ..1), None) => Ok((shares, u8::MAX)),
+            (None, _) => large("shares"),
+            (_, None) => large("threshold"),
+        }
+    }
+}
+
 /// What initialization gives, once.
 pub struct InitResult {
     /// The shares of the unseal key.
@@ -57,8 +76,7 @@ impl Core {
         if self.is_initialized().await? {
             return Err(LifecycleError::AlreadyInitialized);
         }
-        let number = |n: u64| u8::try_from(n).unwrap_or(u8::MAX);
-        let (shares, threshold) = (number(request.secret_shares), number(request.secret_threshold));
+        let (shares, threshold) = request.numbers()?;
         let made = self.seal.initialize(shares, threshold).await?;
         self.barrier.unseal(&made.root_key).await?;
         let root_token = self.first_token(request.root_token).await;

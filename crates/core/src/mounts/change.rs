@@ -12,7 +12,7 @@ use super::{
     MountConfig, MountEntry, MountFlags, Table,
     mount::Mount,
     start::clean_up,
-    table::{Mounts, OWN, is_own_kind, new_entry},
+    table::{Mounts, is_own_kind, new_entry},
 };
 use crate::{active::Active, leases::Force, tokens::clear};
 
@@ -72,6 +72,15 @@ impl Mounts {
         let path = checked_path(&new.path)?;
         if new.kind.is_empty() {
             return Err(Error::invalid("backend type must be specified as a string"));
+        }
+        if new.kind == "token" && table == Table::Auth {
+            return Err(Error::invalid("token credential backend cannot be instantiated"));
+        }
+        let max = self.facts.max_lease_ttl.as_secs();
+        if new.config.max_lease_ttl == 0 && new.config.default_lease_ttl > max {
+            return Err(Error::invalid(format!(
+                "given default lease TTL greater than system max lease TTL of {max}"
+            )));
         }
         if is_own_kind(&new.kind) || new.kind == "identity" {
             return Err(Error::invalid(format!("mount type of {:?} is not mountable", new.kind)));
@@ -144,16 +153,10 @@ impl Mounts {
     }
 
     fn check_free(&self, table: Table, path: &str) -> Result<(), Error> {
-        let conflict = |text: String| Error::Coded { status: 409, message: text };
         if table == Table::Secret {
             let protected = ["audit/", "auth/", "sys/", "cubbyhole/", "identity/"];
-            if let Some(own) = protected.iter().find(|own| path.starts_with(*own)) {
-                return Err(match OWN.iter().any(|o| o.path == path) {
-                    true => conflict(format!("path is already in use at {own}")),
-                    false => {
-                        Error::Coded { status: 403, message: format!("cannot mount {path:?}") }
-                    }
-                });
+            if protected.iter().any(|own| path.starts_with(*own)) {
+                return Err(Error::invalid(format!("cannot mount {path:?}")));
             }
         }
         let point = format!("{}{path}", table.route_prefix());
@@ -163,7 +166,7 @@ impl Mounts {
             None => Ok(()),
             Some(other) => {
                 let shown = other.strip_prefix(table.route_prefix()).unwrap_or(&other);
-                Err(conflict(format!("path is already in use at {shown}")))
+                Err(Error::invalid(format!("path is already in use at {shown}")))
             }
         }
     }
@@ -277,7 +280,14 @@ impl Mounts {
         self.revoke_leases(&old_point).await?;
         self.revoke_tokens(&mount, &old_point).await?;
         let _writing = self.writing.lock().await;
-        self.check_free(table, &to)?;
+        self.check_free(table, &to).map_err(|error| match error {
+            Error::Invalid(text) => Error::Invalid(
+                text.strip_prefix("path is already in use at ")
+                    .map(|other| format!("path already in use at {other:?}"))
+                    .unwrap_or(text),
+            ),
+            other => other,
+        })?;
         let mut entry = MountEntry::clone(&mount.entry.load());
         entry.path = to;
         self.persist(table, &entry.accessor.clone(), Some(entry.clone())).await?;
@@ -293,7 +303,8 @@ impl Mounts {
     /// nothing is changed, unless there was none to lose. Returns warnings.
     pub async fn tune(&self, table: Table, path: &str, tune: Tune) -> Result<Vec<String>, Error> {
         let point = format!("{}{}", table.route_prefix(), with_slash(path));
-        let missing = || Error::invalid(format!("no mount entry found for path {point:?}"));
+        let missing =
+            || Error::invalid(format!("tune of path {point:?} failed: no mount entry found"));
         let mount = self.at(&point).ok_or_else(missing)?;
         let _one = mount.changing.lock().await;
         if !self.is_routed(&mount) || mount.entry.load().flags.tainted {
@@ -309,7 +320,7 @@ impl Mounts {
         if let Some(change) = tune.config {
             change(&mut entry.config);
         }
-        check_ttls(&entry.config)?;
+        self.check_tuned(&entry.config)?;
         let options_changed = tune.options.is_some() && !mount.core_own;
         if let Some(options) = tune.options {
             entry.options.get_or_insert_default().extend(options);
@@ -351,17 +362,35 @@ impl Mounts {
     }
 }
 
+impl Mounts {
+    /// Whether a mount may have these settings.
+    fn check_tuned(&self, config: &MountConfig) -> Result<(), Error> {
+        check_ttls(config)?;
+        let max = self.facts.max_lease_ttl.as_secs();
+        if config.max_lease_ttl == 0 && config.default_lease_ttl > max {
+            return Err(Error::invalid(format!(
+                "backend max lease TTL of {max} would be less than backend default lease TTL of {}",
+                config.default_lease_ttl
+            )));
+        }
+        Ok(())
+    }
+}
+
 /// A path for a mount: no leading slash, one trailing slash, nothing strange inside.
 fn checked_path(path: &str) -> Result<String, Error> {
     let trimmed = path.trim_matches('/');
-    let strange = |c: char| c.is_control() || c.is_whitespace();
+    let strange = |c: char| c.is_control() || (c.is_whitespace() && c != ' ');
     if trimmed.is_empty() {
         return Err(Error::invalid("path must be specified as a string"));
     }
     if trimmed.len() > MAX_PATH {
         return Err(Error::invalid(format!("a mount path may have at most {MAX_PATH} bytes")));
     }
-    if trimmed.chars().any(strange) || trimmed.split('/').any(|s| matches!(s, "" | "." | "..")) {
+    if trimmed.chars().any(strange)
+        || trimmed.trim() != trimmed
+        || trimmed.split('/').any(|s| matches!(s, "" | "." | ".."))
+    {
         return Err(Error::invalid(format!("{trimmed:?} cannot be used as a mount path")));
     }
     Ok(format!("{trimmed}/"))

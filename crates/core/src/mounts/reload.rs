@@ -48,7 +48,7 @@ impl Mounts {
                 None => format!("{}/", path.trim_matches('/')),
             };
             match self.at(&point) {
-                None => Err(Error::invalid(format!("cannot fetch mount entry on {path:?}"))),
+                None => Err(Error::invalid(format!("cannot fetch mount entry on {point:?}"))),
                 Some(mount) if mount.core_own => {
                     Err(Error::invalid(format!("singleton plugin cannot be reloaded: {path:?}")))
                 }
@@ -75,7 +75,7 @@ impl Mounts {
         }
         match failures.len() {
             0 => Ok(reloaded),
-            1 => Err(Error::invalid(failures.remove(0))),
+            1 => Err(Error::invalid(format!("1 error occurred:\n\t* {}\n\n", failures[0]))),
             n => Err(Error::invalid(format!(
                 "{n} errors occurred:\n\t* {}\n\n",
                 failures.join("\n\t* ")

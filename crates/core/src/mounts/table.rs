@@ -225,6 +225,10 @@ fn own_entry(own: &Own) -> MountEntry {
     let mut entry = new_entry(own.table, own.path, own.kind);
     own.description.clone_into(&mut entry.description);
     entry.flags.local = own.local;
+    if own.kind == "system" {
+        entry.flags.seal_wrap = true;
+        entry.config.passthrough_request_headers = Some(vec!["Accept".to_owned()]);
+    }
     if own.kind == "token" {
         entry.config.token_type = "default-service".to_owned();
     }

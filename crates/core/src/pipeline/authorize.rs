@@ -56,6 +56,11 @@ pub async fn authorize(called: Called) -> Verdict {
         Caller::Stranger => return deny(inbound, target, None, Error::Denied),
         Caller::Failed(error) => return deny(inbound, target, None, error),
     };
+    // What stands there afterwards could not be told from a folder.
+    if inbound.operation.is_write() && inbound.path.ends_with('/') {
+        let error = Error::invalid("cannot write to a path ending in '/'");
+        return deny(inbound, target, session, error);
+    }
     if let Err(error) = wrapping::check_format(&inbound) {
         return deny(inbound, target, session, error);
     }

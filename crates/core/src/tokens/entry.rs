@@ -48,7 +48,7 @@ pub struct TokenEntry {
     pub bound_cidrs: Vec<String>,
 }
 
-/// Times of a token, in seconds; 0 means none.
+/// How long a token lives: times in seconds, 0 for none, and uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Life {
@@ -66,6 +66,8 @@ pub struct Life {
     pub last_renewal_time: u64,
     /// May be renewed.
     pub renewable: bool,
+    /// Uses that it had at first; 0 is no limit.
+    pub uses: i64,
 }
 
 impl TokenEntry {

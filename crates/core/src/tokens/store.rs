@@ -192,15 +192,18 @@ impl TokenStore {
             self.cache.put(*digest, live);
             return Ok(Some(Known { entry, acl, last_use: false }));
         }
-        let last_use = entry.num_uses == 1 && spend == Spend::OneUse;
-        if spend == Spend::OneUse {
-            self.spend_locked(digest, &entry).await?;
+        if spend == Spend::Nothing {
+            return Ok(Some(Known { entry, acl, last_use: false }));
         }
+        let after = self.spend_locked(digest, &entry).await?;
+        // The holder sees what is left, and on the last use a token that still is one.
+        let last_use = after.num_uses == REVOCATION_PENDING;
+        let entry = if last_use { entry } else { Arc::new(after) };
         Ok(Some(Known { entry, acl, last_use }))
     }
 
-    /// Counts a use. The caller holds the token's lock.
-    async fn spend_locked(&self, digest: &Digest, entry: &TokenEntry) -> Result<(), Error> {
+    /// Counts a use; what is stored then. The caller holds the token's lock.
+    async fn spend_locked(&self, digest: &Digest, entry: &TokenEntry) -> Result<TokenEntry, Error> {
         let mut after = entry.clone();
         if entry.num_uses == 1 {
             after.num_uses = REVOCATION_PENDING;
@@ -209,7 +212,8 @@ impl TokenStore {
         } else {
             after.num_uses -= 1;
         }
-        self.save(digest, &after).await
+        self.save(digest, &after).await?;
+        Ok(after)
     }
 
     /// Spends the use of a token that somebody else than its holder hands in. Of several callers at
@@ -371,6 +375,7 @@ impl NewToken {
                 expire_time: if self.ttl == 0 { 0 } else { created.saturating_add(self.ttl) },
                 last_renewal_time: 0,
                 renewable: self.renewable,
+                uses: self.num_uses,
             },
             role: String::new(),
             entity_id: String::new(),

@@ -98,9 +98,7 @@ fn split_command(command: String, args: Vec<String>) -> Result<(String, Vec<Stri
 fn sha256(text: &str) -> Result<[u8; 32], Error> {
     let bytes =
         hex::decode(text).map_err(|_| Error::invalid("Could not decode SHA-256 value from Hex"))?;
-    bytes.try_into().map_err(|bytes: Vec<u8>| {
-        Error::invalid(format!("a SHA-256 value has 32 bytes, not {}", bytes.len()))
-    })
+    bytes.try_into().map_err(|_| Error::invalid("Decoded SHA-256 value is not 32 bytes"))
 }
 
 fn bounded(name: &str, command: &str, args: &[String], env: &[String]) -> Result<(), Error> {
@@ -173,7 +171,7 @@ mod tests {
                 "must not specify args in command and args field",
             ),
             (|r| r.sha256 = "zz".into(), "Could not decode SHA-256 value from Hex"),
-            (|r| r.sha256 = "ab".into(), "a SHA-256 value has 32 bytes, not 1"),
+            (|r| r.sha256 = "ab".into(), "Decoded SHA-256 value is not 32 bytes"),
             (|r| r.command = "../kv".into(), "path cannot contain parent references"),
             (
                 |r| r.env = vec!["A=1".into(), "secret".into()],

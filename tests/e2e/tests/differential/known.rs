@@ -109,7 +109,7 @@ pub const KNOWN: &[Known] = &[
     ),
     known(
         "state",
-        &["leader"],
+        &["leader", "leader when sealed"],
         &["/active_time", "/is_self", "/leader_", "/performance_standby"],
         "Vault always has these members; OpenBao leaves them out where they are empty",
     ),
@@ -235,9 +235,29 @@ pub const KNOWN: &[Known] = &[
     ),
     known(
         "errors",
-        &["leases of nothing", "leases without an id", "renew of nothing", "revoke of nothing"],
-        &["status", "content-type", "body", "/errors"],
-        "there are no leases but those of tokens yet",
+        &["a bad query"],
+        &["/data/x/", "/x/"],
+        "what stands behind an object is refused, not overlooked; so this mount was not made",
+    ),
+    known(
+        "state",
+        &["internal mounts of a stranger"],
+        &["status", "/"],
+        "an open path shows a caller with a worthless token what it shows to one without",
+    ),
+    known(
+        "mounts",
+        &["mounts as a list"],
+        &["status", "/errors"],
+        "the path is there, its list is not",
+    ),
+    known("mounts", &["move"], &["/warnings"], "the move is not queued: it is done"),
+    known("kv2", &["data without a path"], &["/"], "our answer says what is wrong with the path"),
+    known(
+        "tokens",
+        &["create with an id"],
+        &["/warnings"],
+        "such a token is hashed like any other",
     ),
     known("errors", &["identity"], &["/errors"], "there is no identity store yet"),
     known(

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, json};
 
 use super::System;
+use crate::backends::one_error;
 use crate::session::Session;
 
 /// Whose capabilities, on which paths.
@@ -60,7 +61,7 @@ impl System {
         let active = self.active()?;
         let digest = active.tokens.digest(&req.fields.token);
         let entry = active.tokens.lookup(&digest).await?;
-        let entry = entry.ok_or_else(|| Error::invalid("invalid token"))?;
+        let entry = entry.ok_or_else(|| Error::invalid(one_error("invalid token")))?;
         answer(&*active.policies.acl(&entry.policies).await?, req.fields)
     }
 
@@ -69,7 +70,7 @@ impl System {
             return Err(Error::invalid("missing accessor"));
         }
         let active = self.active()?;
-        let invalid = || Error::invalid("invalid accessor");
+        let invalid = || Error::invalid(one_error("invalid accessor"));
         let digest = active.tokens.by_accessor(&req.fields.accessor).await?.ok_or_else(invalid)?;
         let entry = active.tokens.lookup(&digest).await?.ok_or_else(invalid)?;
         answer(&*active.policies.acl(&entry.policies).await?, req.fields)

@@ -138,7 +138,7 @@ impl System {
 
     pub(super) async fn plugins_of_type(&self, req: Request<CatalogFields>) -> Result<Reply> {
         let word = req.fields.place.trim_end_matches('/');
-        let kind = PluginKind::parse(word).map_err(|e| Error::internal(e.to_string()))?;
+        let kind = PluginKind::parse(word).map_err(|_| Error::UnsupportedOperation)?;
         Ok(Reply::keys(&names(&self.active()?.plugins.list().await?, kind)))
     }
 

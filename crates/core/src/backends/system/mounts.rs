@@ -36,6 +36,9 @@ impl System {
     }
 
     fn read_mount(&self, table: Table, path: &str) -> Result<Reply> {
+        if path.trim_matches('/').is_empty() {
+            return Err(Error::UnsupportedPath);
+        }
         let active = self.active()?;
         let (path, tune) = split_tune(path);
         let mut point = format!("{}{}/", table.route_prefix(), path.trim_matches('/'));
@@ -49,11 +52,10 @@ impl System {
             }
             Some(mount) => Ok(Reply::data(mount_info::full(&mount))),
             None if tune => Err(Error::invalid(format!("cannot fetch sysview for path {point:?}"))),
-            None => Err(Error::invalid(format!(
-                "No {} mount found for {}",
-                if table == Table::Auth { "auth engine" } else { "secret engine" },
-                path
-            ))),
+            None => Err(Error::invalid(match table {
+                Table::Auth => format!("No auth engine at {}/", path.trim_matches('/')),
+                Table::Secret => format!("No secret engine mount at {point}"),
+            })),
         }
     }
 
@@ -95,7 +97,7 @@ impl System {
             kind,
             description: fields.description.unwrap_or_default(),
             config: config.settings()?,
-            options,
+            options: Some(options.unwrap_or_default()),
             flags: MountFlags {
                 local: fields.local,
                 seal_wrap: fields.seal_wrap,
@@ -109,6 +111,9 @@ impl System {
     }
 
     async fn tune(&self, table: Table, path: &str, fields: MountFields) -> Result<Reply> {
+        if fields.token_type.is_some() {
+            check_token_type(table, path)?;
+        }
         let default = fields.default_lease_ttl.as_deref().map(|t| ttl("default", t)).transpose()?;
         let max = fields.max_lease_ttl.as_deref().map(|t| ttl("max", t)).transpose()?;
         let shown = fields.listing_visibility.as_deref().map(visibility).transpose()?;
@@ -155,7 +160,7 @@ impl System {
         match (now.get("version").map(String::as_str), version) {
             (Some("2"), "1") => Err(Error::invalid("cannot downgrade mount from version 2")),
             (_, "1" | "2") => Ok(()),
-            (_, other) => Err(Error::invalid(format!("unable to upgrade to version {other:?}"))),
+            (_, other) => Err(Error::invalid(format!("invalid version provided: {other}"))),
         }
     }
 
@@ -167,6 +172,19 @@ impl System {
     pub(super) async fn delete_auth(&self, req: Request<MountFields>) -> Result<Reply> {
         self.active()?.mounts.disable(Table::Auth, &req.fields.path).await?;
         Ok(Reply::empty())
+    }
+}
+
+/// The type of tokens that logins give belongs to auth methods that have logins.
+fn check_token_type(table: Table, path: &str) -> Result<()> {
+    match (table, path.trim_matches('/')) {
+        (Table::Secret, _) => {
+            Err(Error::invalid("'token_type' can only be modified on auth mounts"))
+        }
+        (Table::Auth, "token") => {
+            Err(Error::invalid("'token_type' cannot be set for 'token' or 'ns_token' auth mounts"))
+        }
+        (Table::Auth, _) => Ok(()),
     }
 }
 

@@ -69,7 +69,8 @@ impl System {
         if moves.len() >= REMEMBERED {
             moves.pop_front();
         }
-        moves.push_back((id.clone(), from.clone(), to.clone()));
+        let folder = |path: &str| format!("{}/", path.trim_matches('/'));
+        moves.push_back((id.clone(), folder(from), folder(to)));
         Ok(Reply::data(json!({ "migration_id": id })))
     }
 

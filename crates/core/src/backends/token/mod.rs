@@ -12,7 +12,7 @@ use boltwork_logical::Error;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::alive;
+use super::{alive, one_error};
 use crate::{
     active::Active,
     mounts::effective_ttls,
@@ -122,13 +122,17 @@ impl Tokens {
 
     async fn by_accessor(&self, accessor: &str) -> Result<(Digest, TokenEntry)> {
         if accessor.is_empty() {
-            return Err(Error::invalid("missing accessor"));
+            return Err(Error::invalid(one_error("missing accessor")));
         }
+        let found = self.find_accessor(accessor).await?;
+        found.ok_or_else(|| Error::invalid(one_error("invalid accessor")))
+    }
+
+    async fn find_accessor(&self, accessor: &str) -> Result<Option<(Digest, TokenEntry)>> {
         let active = self.active()?;
-        let invalid = || Error::Coded { status: 403, message: "invalid accessor".to_owned() };
-        let digest = active.tokens.by_accessor(accessor).await?.ok_or_else(invalid)?;
-        let entry = active.tokens.lookup(&digest).await?.ok_or_else(invalid)?;
-        Ok((digest, entry))
+        let Some(digest) = active.tokens.by_accessor(accessor).await? else { return Ok(None) };
+        let entry = active.tokens.lookup(&digest).await?;
+        Ok(entry.map(|entry| (digest, entry)))
     }
 
     async fn renew(&self, req: Request<Given>) -> Result<Reply> {
@@ -152,8 +156,12 @@ impl Tokens {
 
     async fn renew_by_digest(&self, digest: &Digest, token: &str, increment: u64) -> Result<Reply> {
         let active = self.active()?;
-        let entry = active.tokens.lookup(digest).await?.ok_or_else(bad_token)?;
-        if entry.life.expire_time == 0 || !entry.life.renewable {
+        let missing = || Error::invalid("token not found");
+        let entry = active.tokens.lookup(digest).await?.ok_or_else(missing)?;
+        if entry.life.expire_time == 0 {
+            return Err(Error::invalid("invalid lease ID"));
+        }
+        if !entry.life.renewable {
             return Err(Error::invalid("lease is not renewable"));
         }
         let mount = active
@@ -170,6 +178,8 @@ impl Tokens {
         };
         let (ttl, warnings) = wish.settle(effective_ttls(active.mounts.facts(), &mount))?;
         let entry = active.tokens.renew(digest, ttl).await?;
+        // As at its creation; how many are left is what a lookup says.
+        let entry = TokenEntry { num_uses: entry.life.uses.max(entry.num_uses), ..entry };
         let reply = Reply::auth(show::auth(&entry, token));
         Ok(warnings.into_iter().fold(reply, Reply::warning))
     }
@@ -190,7 +200,13 @@ impl Tokens {
     }
 
     async fn revoke_accessor(&self, req: Request<Accessor>) -> Result<Reply> {
-        let (digest, _) = self.by_accessor(&req.fields.accessor).await?;
+        if req.fields.accessor.is_empty() {
+            return Err(Error::invalid(one_error("missing accessor")));
+        }
+        // What is not there need not be revoked.
+        let Some((digest, _)) = self.find_accessor(&req.fields.accessor).await? else {
+            return Ok(Reply::empty().warning("No token found with this accessor"));
+        };
         self.active()?.tokens.revoke_tree(&digest).await?;
         Ok(Reply::empty())
     }

@@ -31,6 +31,11 @@ pub fn lookup(entry: &TokenEntry, token: &str) -> Value {
         "type": "service",
     });
     let Value::Object(fields) = &mut data else { return data };
+    // The first root token was never issued by a mount.
+    if entry.path == "auth/token/root" && life.expire_time == 0 {
+        fields.remove("issue_time");
+        fields.remove("renewable");
+    }
     if !entry.role.is_empty() {
         fields.insert("role".into(), json!(entry.role));
     }
