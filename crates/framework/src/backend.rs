@@ -41,7 +41,7 @@ impl<E: Engine> Mounted<E> {
     }
 
     async fn routed(&self, request: logical::Request) -> Result<Option<logical::Reply>> {
-        let found = self.table.find(&request.path, request.operation);
+        let found = self.table.find(&request.path);
         let (line, source) = found.ok_or(Error::UnsupportedPath)?;
         let Some(slot) = line.path.operations.get(&request.operation) else {
             return match request.operation {
@@ -202,7 +202,7 @@ impl<E: Engine> Backend for Mounted<E> {
         request: &'a logical::Request,
     ) -> BoxFuture<'a, Result<Existence, Error>> {
         Box::pin(async move {
-            let found = self.table.find(&request.path, request.operation);
+            let found = self.table.find(&request.path);
             let (line, source) = found.ok_or(Error::UnsupportedPath)?;
             let call = Call { request: request.clone(), setup: Arc::clone(&self.setup), source };
             guarded(self.check(line, call)).await

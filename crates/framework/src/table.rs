@@ -71,9 +71,8 @@ impl<E: Engine> Table<E> {
     }
 
     /// The path that a request is for, and where its fields come from.
-    pub fn find(&self, path: &str, operation: Operation) -> Option<(&Line<E>, Source)> {
-        let listing = matches!(operation, Operation::List | Operation::Scan | Operation::Help);
-        let (number, places) = self.tree.find(path, listing)?;
+    pub fn find(&self, path: &str) -> Option<(&Line<E>, Source)> {
+        let (number, places) = self.tree.find(path)?;
         let line = &self.paths[number];
         let captures: Captures = line.names.iter().cloned().zip(places).collect();
         Some((line, Source::Request { captures, known: line.known.clone() }))

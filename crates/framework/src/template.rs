@@ -179,11 +179,10 @@ impl Tree {
         Ok(())
     }
 
-    /// The template that matches a path, and the captures' places in it. To a `listing` every path
-    /// may end in a slash: lists are asked for that way, whether there is one or not.
-    pub fn find(&self, path: &str, listing: bool) -> Option<(usize, Vec<Range<usize>>)> {
+    /// The template that matches a path, and the captures' places in it.
+    pub fn find(&self, path: &str) -> Option<(usize, Vec<Range<usize>>)> {
         let mut captures = Vec::new();
-        let number = self.walk(path, Some(0), listing, &mut captures)?;
+        let number = self.walk(path, Some(0), &mut captures)?;
         Some((number, captures))
     }
 
@@ -192,12 +191,11 @@ impl Tree {
         &self,
         path: &str,
         at: Option<usize>,
-        listing: bool,
         captures: &mut Vec<Range<usize>>,
     ) -> Option<usize> {
         let Some(start) = at else { return self.end };
         if start == path.len() {
-            let ended = if path.is_empty() || listing { self.end } else { self.folder };
+            let ended = if path.is_empty() { self.end } else { self.folder };
             return ended.or_else(|| self.rest.inspect(|_| captures.push(start..start)));
         }
         let (end, next) = match path[start..].find('/') {
@@ -205,7 +203,7 @@ impl Tree {
             None => (path.len(), None),
         };
         if let Some(child) = self.literals.get(&path[start..end])
-            && let Some(found) = child.walk(path, next, listing, captures)
+            && let Some(found) = child.walk(path, next, captures)
         {
             return Some(found);
         }
@@ -213,7 +211,7 @@ impl Tree {
             && start < end
         {
             captures.push(start..end);
-            if let Some(found) = child.walk(path, next, listing, captures) {
+            if let Some(found) = child.walk(path, next, captures) {
                 return Some(found);
             }
             captures.pop();
