@@ -10,6 +10,7 @@ mod auth;
 mod backend;
 mod connection;
 mod data;
+mod database;
 mod error;
 mod operation;
 mod paths;
@@ -27,6 +28,10 @@ pub use auth::{Alias, Auth, TokenType, TokenWish};
 pub use backend::{Backend, BackendKind, Existence, Factory, Setup};
 pub use connection::{Connection, TlsState};
 pub use data::{Data, DataError, MAX_JSON_DEPTH};
+pub use database::{
+    Credential, Database, DatabaseError, DatabaseFactory, MadeUser, NewUser, OpenedDatabase,
+    UserChange,
+};
 pub use error::{Error, Failure};
 pub use operation::Operation;
 pub use paths::SpecialPaths;

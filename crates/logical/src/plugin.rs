@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Backend, BoxFuture, Error, Setup, Storage};
+use crate::{Backend, BoxFuture, Error, OpenedDatabase, Setup, Storage};
 
 /// Kind of a plugin. The numbers are those of the stored catalog (wire spec 5.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -217,6 +217,12 @@ pub trait Plugins: Send + Sync {
         id: &'a PluginId,
         setup: Setup,
     ) -> BoxFuture<'a, Result<Running, Error>>;
+
+    /// Brings a database plugin up, not configured yet. A pin counts more than the version in `id`.
+    fn open_database<'a>(
+        &'a self,
+        id: &'a PluginId,
+    ) -> BoxFuture<'a, Result<OpenedDatabase, Error>>;
 
     /// The next backend of this plugin gets a fresh process: whatever runs for it now takes no new
     /// instances and ends with its last one. The first half of a reload; no error if nothing runs.

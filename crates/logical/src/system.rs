@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::{Alias, BoxFuture, Data, Error, WrapInfo};
+use crate::{Alias, BoxFuture, Data, Error, OpenedDatabase, WrapInfo};
 
 /// The server, as a backend sees it. Everything is async because a plugin asks over a wire.
 ///
@@ -60,7 +60,30 @@ pub trait SystemView: Send + Sync {
 
     /// Puts data into a wrapping token.
     fn wrap_data(&self, data: Data, ttl: Duration) -> BoxFuture<'_, Result<WrapInfo, Error>>;
+
+    /// The version of a database plugin to keep for a new connection, chosen as for a mount (wire
+    /// spec 5.5): the wanted one checked, or, if it is empty, the one that is chosen. Only for
+    /// backends inside the server; no wire carries it.
+    fn select_database_version<'a>(
+        &'a self,
+        _name: &'a str,
+        _wanted: &'a str,
+    ) -> BoxFuture<'a, Result<String, Error>> {
+        Box::pin(async { Err(Error::internal(NOT_FROM_PLUGINS)) })
+    }
+
+    /// Brings a database plugin up: built in, or a process started or shared. The connection is
+    /// not configured yet. Only for backends inside the server; no wire carries it.
+    fn open_database<'a>(
+        &'a self,
+        _name: &'a str,
+        _version: &'a str,
+    ) -> BoxFuture<'a, Result<OpenedDatabase, Error>> {
+        Box::pin(async { Err(Error::internal(NOT_FROM_PLUGINS)) })
+    }
 }
+
+const NOT_FROM_PLUGINS: &str = "database plugins cannot be used from a plugin's own process";
 
 /// Replication role as bits (wire spec 2.10). Never zero: plugins take that for "unknown".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

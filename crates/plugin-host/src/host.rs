@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use boltwork_logical::{
-    BoxFuture, Error, PluginEntry, PluginId, PluginKind, PluginStatus, Plugins, Registration,
-    Running, Setup, Storage,
+    BoxFuture, Error, OpenedDatabase, PluginEntry, PluginId, PluginKind, PluginStatus, Plugins,
+    Registration, Running, Setup, Storage,
 };
 use tokio::sync::watch;
 
@@ -234,6 +234,16 @@ impl Plugins for PluginHost {
                 Found::Builtin(builtin) => self.create_builtin(&builtin, setup).await,
                 Found::External(entry) => self.create_external(&entry, setup).await,
             }
+        })
+    }
+
+    fn open_database<'a>(
+        &'a self,
+        id: &'a PluginId,
+    ) -> BoxFuture<'a, Result<OpenedDatabase, Error>> {
+        Box::pin(async move {
+            let name = &id.name;
+            Err(Error::unavailable(format!("this server runs no database plugins yet: {name}")))
         })
     }
 

@@ -5,7 +5,10 @@ use std::{
     time::Duration,
 };
 
-use boltwork_logical::{BoxFuture, Data, Error, PluginEnvironment, Reply, SystemView, WrapInfo};
+use boltwork_logical::{
+    BoxFuture, Data, Error, OpenedDatabase, PluginEnvironment, PluginId, PluginKind, Reply,
+    SystemView, WrapInfo,
+};
 
 use super::Mount;
 use crate::{active::Active, wrapping::ToWrap};
@@ -115,6 +118,28 @@ impl SystemView for MountSystemView {
             }
             let to_wrap = ToWrap { ttl, creation_path: "sys/wrapping/wrap", ..ToWrap::default() };
             self.server()?.wrap(&to_wrap, &Reply::data(data)).await
+        })
+    }
+
+    fn select_database_version<'a>(
+        &'a self,
+        name: &'a str,
+        wanted: &'a str,
+    ) -> BoxFuture<'a, Result<String, Error>> {
+        Box::pin(async move {
+            self.server()?.plugins.select_version(PluginKind::Database, name, wanted).await
+        })
+    }
+
+    fn open_database<'a>(
+        &'a self,
+        name: &'a str,
+        version: &'a str,
+    ) -> BoxFuture<'a, Result<OpenedDatabase, Error>> {
+        Box::pin(async move {
+            let (kind, name) = (PluginKind::Database, name.to_owned());
+            let id = PluginId { kind, name, version: version.to_owned() };
+            self.server()?.plugins.open_database(&id).await
         })
     }
 }

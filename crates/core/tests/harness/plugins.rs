@@ -12,9 +12,9 @@ use std::{
 
 use boltwork_framework::{Engine, Reply, Request, Result, Routes, into_backend, path};
 use boltwork_logical::{
-    Auth, Backend, BackendKind, BoxFuture, Data, Entry, Error, Failure, Lease, Operation,
-    PluginEntry, PluginId, PluginKind, PluginStatus, Plugins, Registration, Running, Setup,
-    SpecialPaths, Storage, TokenWish,
+    Auth, Backend, BackendKind, BoxFuture, Data, Entry, Error, Failure, Lease, OpenedDatabase,
+    Operation, PluginEntry, PluginId, PluginKind, PluginStatus, Plugins, Registration, Running,
+    Setup, SpecialPaths, Storage, TokenWish,
 };
 use parking_lot::Mutex;
 use schemars::JsonSchema;
@@ -371,6 +371,13 @@ impl Plugins for TestPlugins {
         setup: Setup,
     ) -> BoxFuture<'a, Result<Running, Error>> {
         Box::pin(self.make(id, setup))
+    }
+
+    fn open_database<'a>(
+        &'a self,
+        id: &'a PluginId,
+    ) -> BoxFuture<'a, Result<OpenedDatabase, Error>> {
+        Box::pin(async move { Err(Error::invalid(format!("no database named {}", id.name))) })
     }
 
     fn retire<'a>(&'a self, _: &'a PluginId) -> BoxFuture<'a, ()> {
