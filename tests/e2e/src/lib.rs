@@ -9,6 +9,7 @@
 mod comparison;
 mod http;
 mod plugins;
+pub mod postgres;
 pub mod process;
 mod scratch;
 mod server;

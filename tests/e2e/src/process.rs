@@ -95,6 +95,11 @@ pub fn stop(pid: u32) {
     send(pid, rustix::process::Signal::STOP);
 }
 
+/// Sends SIGCONT: a process that was stopped goes on.
+pub fn resume(pid: u32) {
+    send(pid, rustix::process::Signal::CONT);
+}
+
 fn send(pid: u32, signal: rustix::process::Signal) {
     let number = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
     let number = number.expect("the number of a process");
