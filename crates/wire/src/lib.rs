@@ -9,7 +9,10 @@
 //! `sdk` speak them. It is the only place that knows the protocol's error numbers.
 
 mod auth;
+mod config;
 mod connection;
+mod database;
+mod database_v4;
 mod error;
 #[path = "generated/mod.rs"]
 mod generated;
@@ -24,7 +27,16 @@ mod system;
 mod time;
 
 pub use auth::{auth_from_wire, auth_to_wire};
+pub use config::{config_from_wire, config_to_wire};
 pub use connection::{connection_from_wire, connection_to_wire};
+pub use database::{
+    change_from_wire, change_to_wire, made_user_from_wire, new_user_from_wire, new_user_to_wire,
+    statements_from_wire,
+};
+pub use database_v4::{
+    config_from_json, config_to_json, create_user_to_wire, created_user_from_wire,
+    renew_user_to_wire, revoke_user_to_wire, set_credentials_to_wire,
+};
 pub use error::{WireError, error_from_wire, error_to_wire};
 pub use generated::{dbplugin, logical, pb, pluginutil::multiplexing};
 pub use headers::canonical_header;
