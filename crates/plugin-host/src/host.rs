@@ -8,7 +8,7 @@ use boltwork_logical::{
 };
 use tokio::sync::watch;
 
-use crate::catalog::{self, Builtin, Catalog, Checked, Found};
+use crate::catalog::{self, Builtin, Catalog, Checked, Compiled, Found};
 use crate::declared::Declared;
 use crate::diagnose::{Doing, tell};
 use crate::folder::RuntimeFolder;
@@ -114,7 +114,11 @@ impl PluginHost {
     async fn create_builtin(&self, builtin: &Builtin, mut setup: Setup) -> Result<Running, Error> {
         let gate = SetupGate::default();
         setup.storage = gate.guard(setup.storage);
-        let backend = builtin.factory.create(setup).await?;
+        let Compiled::Backend(factory) = &builtin.factory else {
+            let (kind, name) = (builtin.kind, &builtin.name);
+            return Err(Error::invalid(format!("{kind} plugin {name:?} cannot be mounted")));
+        };
+        let backend = factory.create(setup).await?;
         gate.open();
         let version = builtin.version.clone();
         Ok(Running { backend, version, sha256: String::new(), builtin: true })

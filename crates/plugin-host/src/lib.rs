@@ -41,7 +41,7 @@ mod rules;
 mod starter;
 mod status;
 
-pub use catalog::Builtin;
+pub use catalog::{Builtin, Compiled};
 pub use config::{ConfigError, PluginHostConfig};
 pub use declared::Declared;
 pub use error::HostError;

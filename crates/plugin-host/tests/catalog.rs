@@ -11,7 +11,7 @@ use boltwork_logical::{
     Backend, BackendKind, BoxFuture, Entry, Error, Factory, Failure, PluginKind, Plugins,
     Registration, Reply, Request, Setup, SpecialPaths, Storage, StorageError,
 };
-use boltwork_plugin_host::Builtin;
+use boltwork_plugin_host::{Builtin, Compiled};
 use serde_json::json;
 use support::{MemoryStorage, Server, secret};
 
@@ -56,7 +56,7 @@ async fn with_builtin() -> Server {
             kind: PluginKind::Secret,
             name: "kv".into(),
             version: BUILTIN.into(),
-            factory: Arc::new(Eager),
+            factory: Compiled::Backend(Arc::new(Eager)),
             deprecation: "supported",
         }];
     })

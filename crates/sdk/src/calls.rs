@@ -41,7 +41,7 @@ pub struct Plugin {
 
 /// The services of a plugin whose host is reached through `broker`.
 pub fn routes(plugin: Plugin, broker: Broker) -> Routes {
-    let instances = Instances::new(plugin.multiplexed);
+    let instances = Instances::new(plugin.multiplexed, "no backend instance found");
     let multiplexed = plugin.multiplexed;
     let shared = Arc::new(Shared { plugin, broker, instances });
     let backend = BackendServer::new(Calls(Arc::clone(&shared)))
@@ -58,7 +58,7 @@ pub fn routes(plugin: Plugin, broker: Broker) -> Routes {
 struct Shared {
     plugin: Plugin,
     broker: Broker,
-    instances: Instances,
+    instances: Instances<Instance>,
 }
 
 /// Implements the generated traits, whose methods would clash on `Shared` itself.
@@ -206,7 +206,8 @@ impl PluginVersion for Calls {
     }
 }
 
-struct Multiplexed;
+/// Says that several instances may live in this process.
+pub(crate) struct Multiplexed;
 
 #[tonic::async_trait]
 impl PluginMultiplexing for Multiplexed {

@@ -1,4 +1,5 @@
-//! The backends of this process: one for each mount that the server has set up here.
+//! What this process holds for its host: a backend for each mount that the server has set up here,
+//! or a database for each connection, by the ids that the host gave them.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -8,7 +9,7 @@ use tonic::{Status, metadata::MetadataMap};
 
 /// The key under which a host names the backend that a call is for (wire spec 2.4).
 const KEY: &str = "multiplex_id";
-/// Backends in one process, at most: far above any server's number of mounts.
+/// Instances in one process, at most: far above any server's number of mounts.
 const MOST: usize = 65_536;
 
 /// One backend and its storage at the server.
@@ -18,19 +19,21 @@ pub(crate) struct Instance {
     pub storage: Arc<dyn Storage>,
 }
 
-/// The backends by the ids that the host gave them.
-pub(crate) struct Instances {
+/// The instances by the ids that the host gave them.
+pub(crate) struct Instances<T> {
     multiplexed: bool,
-    by_id: RwLock<HashMap<String, Instance>>,
+    /// What a call for an unknown one is told; peers compare it.
+    missing: &'static str,
+    by_id: RwLock<HashMap<String, T>>,
 }
 
-impl Instances {
+impl<T: Clone> Instances<T> {
     /// None yet. Without multiplexing there is one at most, whatever id a call carries.
-    pub fn new(multiplexed: bool) -> Self {
-        Self { multiplexed, by_id: RwLock::default() }
+    pub fn new(multiplexed: bool, missing: &'static str) -> Self {
+        Self { multiplexed, missing, by_id: RwLock::default() }
     }
 
-    /// The id of a call's backend.
+    /// The id of a call's instance.
     pub fn id<'a>(&self, metadata: &'a MetadataMap) -> Result<&'a str, Status> {
         if !self.multiplexed {
             return Ok("");
@@ -55,29 +58,48 @@ impl Instances {
         }
     }
 
-    /// A call's backend.
-    pub fn find(&self, metadata: &MetadataMap) -> Result<Instance, Status> {
+    /// A call's instance.
+    pub fn find(&self, metadata: &MetadataMap) -> Result<T, Status> {
         let id = self.id(metadata)?;
-        self.by_id
-            .read()
-            .get(id)
-            .cloned()
-            .ok_or_else(|| Status::unknown("no backend instance found"))
+        self.by_id.read().get(id).cloned().ok_or_else(|| Status::unknown(self.missing))
     }
 
-    /// Puts a backend in place; returns the one that was there.
-    pub fn insert(&self, id: &str, instance: Instance) -> Result<Option<Instance>, Status> {
+    /// A call's instance, made if there is none yet.
+    pub fn find_or_make(
+        &self,
+        metadata: &MetadataMap,
+        make: impl FnOnce() -> Result<T, Status>,
+    ) -> Result<T, Status> {
+        let id = self.id(metadata)?;
+        if let Some(found) = self.by_id.read().get(id) {
+            return Ok(found.clone());
+        }
+        // The lock is not held while an author's code runs: of two that were made, one counts.
+        let made = make()?;
+        let mut by_id = self.by_id.write();
+        if by_id.len() >= MOST && !by_id.contains_key(id) {
+            return Err(full());
+        }
+        Ok(by_id.entry(id.to_owned()).or_insert(made).clone())
+    }
+
+    /// Puts an instance in place; returns the one that was there.
+    pub fn insert(&self, id: &str, instance: T) -> Result<Option<T>, Status> {
         let mut by_id = self.by_id.write();
         if by_id.len() >= MOST {
-            return Err(Status::resource_exhausted("too many backends in this plugin process"));
+            return Err(full());
         }
         Ok(by_id.insert(id.to_owned(), instance))
     }
 
-    /// Takes a backend out.
-    pub fn remove(&self, id: &str) -> Option<Instance> {
+    /// Takes an instance out.
+    pub fn remove(&self, id: &str) -> Option<T> {
         self.by_id.write().remove(id)
     }
+}
+
+fn full() -> Status {
+    Status::resource_exhausted("too many instances in this plugin process")
 }
 
 #[cfg(test)]
@@ -86,7 +108,7 @@ mod tests {
 
     #[test]
     fn ids_are_refused_in_the_protocols_words() {
-        let instances = Instances::new(true);
+        let instances = Instances::<()>::new(true, "no backend instance found");
         let texts = |values: &[&'static str], other: bool| {
             let mut metadata = MetadataMap::new();
             for value in values {
@@ -96,7 +118,7 @@ mod tests {
                 metadata.insert("other", "x".parse().unwrap());
             }
             match instances.find(&metadata) {
-                Ok(_) => panic!("there is no instance"),
+                Ok(()) => panic!("there is no instance"),
                 Err(status) => (status.code(), status.message().to_owned()),
             }
         };
@@ -113,9 +135,24 @@ mod tests {
 
     #[test]
     fn without_multiplexing_an_id_means_nothing() {
-        let instances = Instances::new(false);
+        let instances = Instances::<()>::new(false, "none");
         let mut metadata = MetadataMap::new();
         metadata.insert(KEY, "abc".parse().unwrap());
         assert_eq!(instances.id(&metadata).unwrap(), "");
+    }
+
+    #[test]
+    fn what_is_asked_for_twice_is_made_once() {
+        let instances = Instances::<u32>::new(true, "none");
+        let metadata = |id: &'static str| {
+            let mut metadata = MetadataMap::new();
+            metadata.insert(KEY, id.parse().unwrap());
+            metadata
+        };
+        assert_eq!(instances.find_or_make(&metadata("a"), || Ok(1)).unwrap(), 1);
+        assert_eq!(instances.find_or_make(&metadata("a"), || Ok(2)).unwrap(), 1);
+        assert_eq!(instances.find_or_make(&metadata("b"), || Ok(3)).unwrap(), 3);
+        assert_eq!(instances.remove("a"), Some(1));
+        assert_eq!(instances.find(&metadata("a")).unwrap_err().message(), "none");
     }
 }

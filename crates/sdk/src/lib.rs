@@ -8,6 +8,7 @@
 //! protocols 3 and 4, whose certificates come from a wrapping token, are not.
 
 mod calls;
+pub mod database;
 mod env;
 mod instances;
 mod log;
@@ -17,6 +18,7 @@ mod source;
 
 pub use boltwork_framework::*;
 pub use boltwork_logical as logical;
+pub use database::{ServeDatabase, database_factory, serve_database};
 pub use serve::{Serve, serve};
 pub use source::{Many, One, Source};
 
@@ -27,18 +29,20 @@ pub mod prelude {
         StorageExt, Transactions, Ttl, Tx, Wal, path,
     };
     pub use boltwork_logical::{
-        Alias, Auth, Data, Entry, Error, Operation, Storage, StorageError, SystemView, TokenType,
-        TokenWish,
+        Alias, Auth, BoxFuture, Credential, Data, Database, DatabaseError, Entry, Error, MadeUser,
+        NewUser, Operation, SecretText, Storage, StorageError, SystemView, TokenType, TokenWish,
+        UserChange,
     };
     pub use schemars::{self, JsonSchema};
     pub use serde::{self, Deserialize, Serialize};
     pub use serde_json::{Value, json};
 
-    pub use crate::{Serve, serve};
+    pub use crate::{Serve, ServeDatabase, database_factory, serve, serve_database};
 }
 
 /// For `boltwork-sdk-test`, which runs the same services without a process of their own.
 #[doc(hidden)]
 pub mod internal {
     pub use crate::calls::{Plugin, routes};
+    pub use crate::database::{DatabasePlugin, database_routes};
 }

@@ -80,18 +80,8 @@ impl Serve {
     pub fn run(self) -> ExitCode {
         let cookie = Cookie::new(COOKIE.0, COOKIE.1);
         let environment = Environment::read();
-        if cookie.present() {
-            log::install(self.log_filter.as_deref());
-            if environment.lock_memory
-                && let Err(error) = lock_memory()
-            {
-                tracing::error!(
-                    %error,
-                    "the server wants this plugin's memory locked, which failed: allow IPC_LOCK for \
-                     this binary, or turn mlock off in the server's configuration"
-                );
-                return ExitCode::FAILURE;
-            }
+        if !prepare(&cookie, environment, self.log_filter.as_deref()) {
+            return ExitCode::FAILURE;
         }
         let plugin = calls::Plugin {
             factory: self.factory,
@@ -103,6 +93,26 @@ impl Serve {
             Version::new(PROTOCOL, move |context| calls::routes(plugin, context.broker.clone()));
         go_plugin::plugin::main(ServeConfig::new(cookie, vec![version]))
     }
+}
+
+/// Gets the process ready, if a host has started it: logs go to the host, and memory is locked if
+/// it says so. Whether it may go on.
+pub(crate) fn prepare(cookie: &Cookie, environment: Environment, filter: Option<&str>) -> bool {
+    if !cookie.present() {
+        return true;
+    }
+    log::install(filter);
+    if environment.lock_memory
+        && let Err(error) = lock_memory()
+    {
+        tracing::error!(
+            %error,
+            "the server wants this plugin's memory locked, which failed: allow IPC_LOCK for \
+             this binary, or turn mlock off in the server's configuration"
+        );
+        return false;
+    }
+    true
 }
 
 fn lock_memory() -> rustix::io::Result<()> {

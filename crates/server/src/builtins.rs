@@ -1,9 +1,7 @@
 //! The plugins that are compiled in. A new one is a line here.
 
-use std::sync::Arc;
-
-use boltwork_logical::{Factory, PluginKind};
-use boltwork_plugin_host::Builtin;
+use boltwork_logical::PluginKind;
+use boltwork_plugin_host::{Builtin, Compiled};
 
 use crate::version;
 
@@ -17,12 +15,12 @@ pub fn all() -> Vec<Builtin> {
     ]
 }
 
-fn supported(kind: PluginKind, name: &str, factory: Arc<dyn Factory>) -> Builtin {
+fn supported(kind: PluginKind, name: &str, factory: impl Into<Compiled>) -> Builtin {
     Builtin {
         kind,
         name: name.to_owned(),
         version: version::builtin(),
-        factory,
+        factory: factory.into(),
         deprecation: "supported",
     }
 }

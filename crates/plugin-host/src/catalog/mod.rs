@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use boltwork_logical::{
-    Entry, Error, Factory, PluginEntry, PluginId, PluginKind, Storage, Version,
+    DatabaseFactory, Entry, Error, Factory, PluginEntry, PluginId, PluginKind, Storage, Version,
 };
 
 pub(crate) use rules::{Checked, check};
@@ -27,10 +27,31 @@ pub struct Builtin {
     pub name: String,
     /// Canonical, with `builtin` in its metadata: `v0.1.0+builtin.boltwork`.
     pub version: String,
-    /// Makes its backends.
-    pub factory: Arc<dyn Factory>,
+    /// Makes what it is.
+    pub factory: Compiled,
     /// `supported`, `deprecated`, `pending removal`, `removed`.
     pub deprecation: &'static str,
+}
+
+/// What makes the backends, or the databases, of a plugin that is compiled in.
+#[derive(Clone)]
+pub enum Compiled {
+    /// A secrets engine or an auth method.
+    Backend(Arc<dyn Factory>),
+    /// A database plugin.
+    Database(Arc<dyn DatabaseFactory>),
+}
+
+impl From<Arc<dyn Factory>> for Compiled {
+    fn from(factory: Arc<dyn Factory>) -> Self {
+        Self::Backend(factory)
+    }
+}
+
+impl From<Arc<dyn DatabaseFactory>> for Compiled {
+    fn from(factory: Arc<dyn DatabaseFactory>) -> Self {
+        Self::Database(factory)
+    }
 }
 
 /// What a lookup found.
