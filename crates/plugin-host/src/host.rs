@@ -67,23 +67,30 @@ impl PluginHost {
         instances.iter().filter_map(Weak::upgrade).collect()
     }
 
-    /// Registers what the configuration declares, in the background: unsealing does not wait for
-    /// plugins, and no plugin can keep the server from being unsealed.
-    fn begin_declared(&self) {
-        let (Some(host), true) = (self.me.upgrade(), self.declared.is_some()) else { return };
+    /// Brings the catalog in order, in the background: unsealing does not wait for plugins, and no
+    /// plugin can keep the server from being unsealed.
+    fn begin_upkeep(&self) {
+        let Some(host) = self.me.upgrade() else { return };
         let mut sealed = self.starter.sealed.subscribe();
         tokio::spawn(async move {
-            let declared = host.declared.as_deref().unwrap_or_default();
             tokio::select! {
                 biased;
                 _ = sealed.changed() => {}
-                problems = host.apply_declared(declared) => {
-                    for problem in problems {
-                        tracing::error!("{problem}");
-                    }
-                }
+                () = host.upkeep() => {}
             }
         });
+    }
+
+    /// Old entries get their types; what the configuration declares is registered.
+    async fn upkeep(&self) {
+        if self.starter.rules.directory.is_some() {
+            self.upgrade_untyped().await;
+        }
+        if let Some(declared) = &self.declared {
+            for problem in self.apply_declared(declared).await {
+                tracing::error!("{problem}");
+            }
+        }
     }
 
     pub(crate) async fn try_registration(&self, checked: Checked) -> Result<Vec<String>, Error> {
@@ -156,7 +163,7 @@ impl Plugins for PluginHost {
     fn open(&self, storage: Arc<dyn Storage>) -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(async move {
             self.catalog.open(storage);
-            self.begin_declared();
+            self.begin_upkeep();
             Ok(())
         })
     }

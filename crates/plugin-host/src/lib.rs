@@ -40,6 +40,7 @@ mod remote;
 mod rules;
 mod starter;
 mod status;
+mod untyped;
 
 pub use catalog::{Builtin, Compiled};
 pub use config::{ConfigError, PluginHostConfig};

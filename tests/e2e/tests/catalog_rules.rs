@@ -363,3 +363,29 @@ fn check_file_permissions_wants_files_that_only_their_owner_can_change() {
         }
     }
 }
+
+#[test]
+fn containers_and_downloads_are_refused_with_what_to_do_instead() {
+    let Some(server) = Server::memory() else { return };
+    if server.is_bao() {
+        return tools::skip("what OpenBao does with container images is its own");
+    }
+    let api = server.api();
+    let image = json!({"sha256": sha(), "oci_image": "registry/engine", "version": "v1.0.0"});
+    api.write("sys/plugins/catalog/secret/x", &image)
+        .status(400)
+        .refused(&["plugins in container images are not supported by this server"]);
+    let cached = json!({"sha256": sha(), "command": "engine", "oci": true});
+    api.write("sys/plugins/catalog/secret/x", &cached)
+        .status(400)
+        .refused(&["plugins in container images are not supported by this server"]);
+    let fetched = json!({"download": true, "version": "v1.0.0"});
+    api.write("sys/plugins/catalog/secret/x", &fetched)
+        .status(400)
+        .refused(&["put the binary into the plugin directory"]);
+    api.write("sys/plugins/runtimes/catalog/container/gvisor", &json!({"oci_runtime": "runsc"}))
+        .status(400)
+        .refused(&["plugin runtimes are not supported by this server"]);
+    assert_eq!(api.list("sys/plugins/runtimes/catalog").ok().data()["runtimes"], json!([]));
+    api.read("sys/plugins/catalog/secret/x").status(404);
+}

@@ -1,6 +1,7 @@
 //! `plugin register`, `deregister`, `reload`: changes of the catalog (wire spec 6).
 //!
-//! The flags of OCI images and runtimes are left out: the server runs no containers.
+//! The flags of container images are sent as they are: it is the server that has no containers, and
+//! that says what to do instead.
 
 use boltwork_client::{Call, Json};
 use http::Method;
@@ -35,6 +36,9 @@ pub(crate) const COMMANDS: &[Command] = &[
                 "Variable of the plugin's environment as NAME=VALUE; may be repeated.",
             ),
             Flag::text("sha256", "SHA-256 of the binary in hex. Required."),
+            Flag::text("oci_image", "Container image to run, for servers that have containers."),
+            Flag::text("runtime", "Container runtime, for servers that have containers."),
+            Flag::bool("download", "Let the server fetch the plugin, if it can."),
             VERSION,
         ],
         run: register,
@@ -100,9 +104,9 @@ fn register(cx: &mut Context<'_>) -> Outcome {
     }
     let (kind, name) = type_and_name(cx, expected)?;
     let flags = &cx.flags;
-    let command = match flags.text("command") {
-        "" => name.as_str(),
-        command => command,
+    let command = match (flags.text("command"), flags.text("oci_image")) {
+        ("", "") => name.as_str(),
+        (command, _) => command,
     };
     let mut body = vec![
         ("type", Json::from(if kind.is_empty() { "unknown" } else { &kind })),
@@ -114,8 +118,13 @@ fn register(cx: &mut Context<'_>) -> Outcome {
             body.push((flag, Json::strings(values)));
         }
     }
-    if !flags.text("version").is_empty() {
-        body.push(("version", Json::from(flags.text("version"))));
+    for flag in ["version", "oci_image", "runtime"] {
+        if !flags.text(flag).is_empty() {
+            body.push((flag, Json::from(flags.text(flag))));
+        }
+    }
+    if flags.bool("download") {
+        body.push(("download", Json::Bool(true)));
     }
     let body = Json::record(body);
     let failed = format!("Error registering plugin {name}");

@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub struct StoredEntry {
     pub name: String,
     /// A number from OpenBao and older Vaults, a word from newer ones.
-    #[serde(rename = "type")]
+    #[serde(default, rename = "type")]
     pub kind: StoredKind,
     /// Canonical, or empty.
     #[serde(default)]
@@ -66,8 +66,14 @@ fn from_base64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D:
 impl StoredEntry {
     /// The entry as the server speaks of it; `None` for a kind that we do not know.
     pub fn into_entry(self) -> Option<PluginEntry> {
-        Some(PluginEntry {
-            id: PluginId { kind: self.kind.0?, name: self.name, version: self.version },
+        let kind = self.kind.0?;
+        Some(self.with_kind(kind))
+    }
+
+    /// The entry with another kind than it says.
+    pub fn with_kind(self, kind: PluginKind) -> PluginEntry {
+        PluginEntry {
+            id: PluginId { kind, name: self.name, version: self.version },
             command: self.command,
             args: self.args.unwrap_or_default(),
             env: self.env.unwrap_or_default(),
@@ -75,7 +81,7 @@ impl StoredEntry {
             builtin: false,
             declarative: self.declarative,
             deprecation: None,
-        })
+        }
     }
 
     /// The form to store.

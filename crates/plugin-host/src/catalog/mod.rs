@@ -249,6 +249,38 @@ impl Catalog {
         self.require(&id).await.map(|_| id.version)
     }
 
+    /// Entries from before there were types, each with the key that it is stored under. The type in
+    /// them means nothing.
+    pub async fn untyped(&self) -> Result<Vec<(String, PluginEntry)>, Error> {
+        let storage = self.storage()?;
+        let mut found = Vec::new();
+        for key in storage.list("").await? {
+            let Some(stored) = storage.get(&key).await? else { continue };
+            if let Ok(entry) = serde_json::from_slice::<StoredEntry>(&stored.value)
+                && entry.name == key
+            {
+                found.push((key, entry.with_kind(PluginKind::Secret)));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Stores an entry under its type in place of the one without. One that was registered under
+    /// that type since then counts more.
+    pub async fn replace_untyped(
+        &self,
+        old: &str,
+        checked: Checked,
+        kind: PluginKind,
+    ) -> Result<(), Error> {
+        let id = PluginId { kind, name: checked.name.clone(), version: String::new() };
+        if load(self.storage()?.as_ref(), &key(&id)).await?.is_none() {
+            self.store(checked, kind, "").await?;
+        }
+        self.storage()?.delete(old).await?;
+        Ok(())
+    }
+
     /// Stores a checked and tried registration, under the version it reports if none was asked for
     /// (rules 18 and 19). Replaces an entry of the same kind, name and version.
     pub async fn store(

@@ -41,6 +41,12 @@ pub(super) struct CatalogFields {
     /// A container runtime: not supported.
     #[serde(default)]
     runtime: String,
+    /// Whether to fetch the plugin from HashiCorp: not supported.
+    #[serde(default)]
+    download: bool,
+    /// Whether the command is one that a declared container image gave: not supported.
+    #[serde(default)]
+    oci: bool,
 }
 
 /// Type in the path, if the path begins with one, and name.
@@ -61,6 +67,16 @@ fn split(place: &str) -> (Option<PluginKind>, &str) {
 impl System {
     pub(super) async fn register_plugin(&self, req: Request<CatalogFields>) -> Result<Reply> {
         let fields = req.fields;
+        if fields.download {
+            return Err(Error::invalid(
+                "download: this server does not download plugins: put the binary into the plugin \
+                 directory and register it with command and sha256",
+            ));
+        }
+        let oci_image = match fields.oci && fields.oci_image.is_empty() {
+            true => fields.command.clone(),
+            false => fields.oci_image,
+        };
         let (kind, name) = split(&fields.place);
         let registration = Registration {
             kind: kind.map_or_else(|| kind_in_body(fields.kind), |k| k.to_string()),
@@ -70,7 +86,7 @@ impl System {
             command: fields.command,
             args: fields.args,
             env: fields.env,
-            oci_image: fields.oci_image,
+            oci_image,
             runtime: fields.runtime,
         };
         let warnings = self.active()?.plugins.register(registration).await?;

@@ -14,6 +14,7 @@ mod mounts;
 mod policies;
 mod reload;
 mod remount;
+mod runtimes;
 mod server;
 mod tools;
 mod ui;
@@ -135,6 +136,16 @@ fn plugin_paths() -> Vec<Path<System>> {
             .read(System::read_pin)
             .write(System::write_pin)
             .delete(System::delete_pin),
+        path("plugins/runtimes/catalog")
+            .help("The container runtimes for plugins: none, ever.")
+            .read(System::runtimes)
+            .list(System::runtimes),
+        path("plugins/runtimes/catalog/{type}/{name...}")
+            .sudo()
+            .help("A container runtime for plugins: this server has none.")
+            .read(System::read_runtime)
+            .write(System::write_runtime)
+            .delete(System::delete_runtime),
         path("plugins/reload/backend")
             .help("Gives mounts fresh backends.")
             .write(System::reload_plugin),
