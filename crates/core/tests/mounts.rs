@@ -341,3 +341,13 @@ async fn every_backend_is_rolled_back_once_a_minute() {
     tokio::time::sleep(std::time::Duration::from_secs(60)).await;
     assert!(server.plugins.requests() > after_one, "and one a minute later");
 }
+
+#[tokio::test]
+async fn enabling_a_deprecated_built_in_warns_and_its_mount_says_so() {
+    let server = Server::start().await;
+    let reply = server.enable("x", "old").await.expect("it is enabled").expect("it has a warning");
+    assert_eq!(reply.warnings, ["mount entry associated with deprecated builtin"]);
+    assert_eq!(server.mount("x/").await.expect("it is listed")["deprecation_status"], "deprecated");
+    server.enable("y", "good").await.expect("it is enabled");
+    assert!(server.mount("y/").await.expect("it is listed").get("deprecation_status").is_none());
+}

@@ -124,6 +124,8 @@ pub struct Running {
     pub sha256: String,
     /// Compiled in.
     pub builtin: bool,
+    /// `supported`, `deprecated`, … for built-in ones.
+    pub deprecation: Option<&'static str>,
 }
 
 /// How one running plugin process is, for operators.

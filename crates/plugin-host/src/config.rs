@@ -34,6 +34,9 @@ pub struct PluginHostConfig {
     /// Names of plugins that are never to share a process; if nothing is said, the environment's
     /// (`VAULT_PLUGIN_MULTIPLEXING_OPT_OUT` and its `BAO_` form).
     pub multiplexing_opt_out: Option<Vec<String>>,
+    /// Whether built-in plugins may be mounted that are about to be removed; if nothing is said, the
+    /// environment decides (`VAULT_ALLOW_PENDING_REMOVAL_MOUNTS` and its `BAO_` form).
+    pub allow_pending_removal: Option<bool>,
 }
 
 /// The environment says something that cannot be understood.
@@ -60,6 +63,7 @@ impl PluginHostConfig {
             declared: None,
             start_timeout: go_plugin::host::START_TIMEOUT,
             multiplexing_opt_out: None,
+            allow_pending_removal: None,
         }
     }
 
@@ -77,6 +81,17 @@ impl PluginHostConfig {
             mode: self.file_permissions.unwrap_or(0),
         };
         Ok(check.then_some(wanted))
+    }
+
+    /// Whether what is about to be removed may be mounted.
+    pub(crate) fn pending_removal_allowed(&self) -> Result<bool, ConfigError> {
+        const ALLOW: [&str; 2] =
+            ["BAO_ALLOW_PENDING_REMOVAL_MOUNTS", "VAULT_ALLOW_PENDING_REMOVAL_MOUNTS"];
+        match (self.allow_pending_removal, first(ALLOW)) {
+            (Some(allow), _) => Ok(allow),
+            (None, Some((variable, value))) => parse_bool(variable, &value),
+            (None, None) => Ok(false),
+        }
     }
 
     /// Who never shares a process. Names are compared as they stand there, blanks and all.

@@ -20,7 +20,7 @@ use crate::preflight;
 use crate::remote::Remote;
 use crate::rules::Rules;
 use crate::starter::Starter;
-use crate::{HostError, PluginHostConfig, status};
+use crate::{HostError, PluginHostConfig, deprecation, status};
 
 /// Keeps the catalog and runs plugins. One for each server.
 pub struct PluginHost {
@@ -29,6 +29,7 @@ pub struct PluginHost {
     instances: Mutex<Vec<Weak<Instance>>>,
     /// None: what is declared is left alone.
     declared: Option<Vec<Declared>>,
+    allow_pending_removal: bool,
     me: Weak<Self>,
 }
 
@@ -37,6 +38,7 @@ impl PluginHost {
     /// nothing.
     pub fn new(config: PluginHostConfig) -> Result<Arc<Self>, HostError> {
         let (permissions, opt_out) = (config.permissions()?, config.opt_out());
+        let allow_pending_removal = config.pending_removal_allowed()?;
         let directory = config
             .plugin_directory
             .map(|path| std::path::absolute(&path).map_err(HostError::file("finding", &path)))
@@ -58,6 +60,7 @@ impl PluginHost {
             starter: Arc::new(starter),
             instances: Mutex::default(),
             declared: config.declared,
+            allow_pending_removal,
             me: me.clone(),
         }))
     }
@@ -119,6 +122,7 @@ impl PluginHost {
     }
 
     async fn create_builtin(&self, builtin: &Builtin, mut setup: Setup) -> Result<Running, Error> {
+        deprecation::admit(builtin, self.allow_pending_removal)?;
         let gate = SetupGate::default();
         setup.storage = gate.guard(setup.storage);
         let Compiled::Backend(factory) = &builtin.factory else {
@@ -128,7 +132,8 @@ impl PluginHost {
         let backend = factory.create(setup).await?;
         gate.open();
         let version = builtin.version.clone();
-        Ok(Running { backend, version, sha256: String::new(), builtin: true })
+        let deprecation = Some(builtin.deprecation);
+        Ok(Running { backend, version, sha256: String::new(), builtin: true, deprecation })
     }
 
     async fn create_external(
@@ -155,6 +160,7 @@ impl PluginHost {
             version: entry.id.version.clone(),
             sha256: hex::encode(&entry.sha256),
             builtin: false,
+            deprecation: None,
         })
     }
 }

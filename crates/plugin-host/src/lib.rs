@@ -20,6 +20,7 @@ mod callbacks;
 mod catalog;
 mod config;
 mod declared;
+mod deprecation;
 mod diagnose;
 mod environment;
 mod error;

@@ -67,8 +67,8 @@ impl Drop for Reserved<'_> {
 }
 
 impl Mounts {
-    /// Makes a mount and brings its backend up. Nothing is left if that fails.
-    pub async fn enable(&self, table: Table, new: NewMount) -> Result<(), Error> {
+    /// Makes a mount and brings its backend up. Nothing is left if that fails. Returns warnings.
+    pub async fn enable(&self, table: Table, new: NewMount) -> Result<Vec<String>, Error> {
         let path = checked_path(&new.path)?;
         if new.kind.is_empty() {
             return Err(Error::invalid("backend type must be specified as a string"));
@@ -104,16 +104,21 @@ impl Mounts {
         };
         let mount = Arc::new(self.mount_of(table, entry.clone()));
         let made = self.make(&mount, entry).await;
-        if made.is_err() {
+        if let Err(error) = made {
             // It may have stored something while it was initialized.
             if let Err(error) = clear(mount.storage.as_ref(), "").await {
                 tracing::error!(path, %error, "what a failed mount stored could not be removed");
             }
-        } else {
-            let entry = mount.entry.load();
-            tracing::info!(path, kind = entry.kind, version = entry.plugin_version, "mounted");
+            return Err(error);
         }
-        made
+        let entry = mount.entry.load();
+        tracing::info!(path, kind = entry.kind, version = entry.plugin_version, "mounted");
+        let status = mount.live().and_then(|live| live.running.deprecation);
+        let outdated = status.filter(|status| *status != "supported");
+        Ok(outdated
+            .map(|status| format!("mount entry associated with {status} builtin"))
+            .into_iter()
+            .collect())
     }
 
     async fn make(&self, mount: &Arc<Mount>, entry: MountEntry) -> Result<(), Error> {

@@ -215,6 +215,7 @@ impl Mounts {
                     version: format!("v{}+builtin.boltwork", self.facts.version),
                     sha256: String::new(),
                     builtin: true,
+                    deprecation: None,
                 });
             }
         }

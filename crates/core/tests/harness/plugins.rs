@@ -77,7 +77,7 @@ impl TestPlugins {
         }
         let storage = Arc::clone(&setup.storage);
         let inner = match id.name.as_str() {
-            "good" | "uninitializable" | "panics" | "hangs" => {
+            "good" | "old" | "uninitializable" | "panics" | "hangs" => {
                 into_backend(Good { switches: Arc::clone(switches) }, setup)?
             }
             "login" => into_backend(Login, setup)?,
@@ -91,6 +91,7 @@ impl TestPlugins {
             version: "v1.0.0".into(),
             sha256: "abcd".into(),
             builtin: false,
+            deprecation: (id.name == "old").then_some("deprecated"),
         })
     }
 }

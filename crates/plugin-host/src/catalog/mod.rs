@@ -387,3 +387,30 @@ async fn load(storage: &dyn Storage, key: &str) -> Result<Option<PluginEntry>, E
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use boltwork_logical::{Backend, BoxFuture, Setup};
+
+    use super::*;
+
+    /// Makes nothing.
+    struct Nothing;
+
+    impl Factory for Nothing {
+        fn create(&self, _: Setup) -> BoxFuture<'_, Result<Arc<dyn Backend>, Error>> {
+            Box::pin(async { Err(Error::internal("made for a test, and for nothing else")) })
+        }
+    }
+
+    /// The built-in secrets engine `old` with this deprecation status.
+    pub(crate) fn builtin(deprecation: &'static str) -> Builtin {
+        Builtin {
+            kind: PluginKind::Secret,
+            name: "old".to_owned(),
+            version: "v1.0.0+builtin.boltwork".to_owned(),
+            factory: Arc::new(Nothing),
+            deprecation,
+        }
+    }
+}

@@ -140,8 +140,9 @@ fn plugin_paths() -> Vec<Path<System>> {
             .help("The container runtimes for plugins: none, ever.")
             .read(System::runtimes)
             .list(System::runtimes),
-        path("plugins/runtimes/catalog/{type}/{name...}")
+        path("plugins/runtimes/catalog/{name...}")
             .sudo()
+            .any_input()
             .help("A container runtime for plugins: this server has none.")
             .read(System::read_runtime)
             .write(System::write_runtime)

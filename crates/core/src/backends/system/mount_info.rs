@@ -23,8 +23,8 @@ pub fn full(mount: &Mount) -> Value {
         "running_sha256": running.map_or("", |r| r.sha256.as_str()),
         "config": settings(mount.table, &entry.config),
     });
-    if running.is_some_and(|r| r.builtin) && !mount.core_own {
-        info["deprecation_status"] = json!("supported");
+    if let Some(status) = running.and_then(|r| r.deprecation) {
+        info["deprecation_status"] = json!(status);
     }
     if let Some(reason) = mount.trouble() {
         info["state"] = json!("unavailable");

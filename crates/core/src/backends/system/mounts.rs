@@ -106,8 +106,8 @@ impl System {
             },
             plugin_version: wanted_version,
         };
-        self.active()?.mounts.enable(table, new).await?;
-        Ok(Reply::empty())
+        let warnings = self.active()?.mounts.enable(table, new).await?;
+        Ok(warnings.into_iter().fold(Reply::empty(), Reply::warning))
     }
 
     async fn tune(&self, table: Table, path: &str, fields: MountFields) -> Result<Reply> {

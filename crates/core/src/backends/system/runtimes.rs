@@ -1,7 +1,7 @@
 //! `sys/plugins/runtimes`: what Vault runs plugins in containers with. This server runs them as
 //! processes of its own, so there are none, and whoever asks for one is told what to do instead.
 
-use boltwork_framework::{Reply, Request, Result};
+use boltwork_framework::{Named, Reply, Request, Result};
 use boltwork_logical::Error;
 use serde_json::json;
 
@@ -12,11 +12,11 @@ impl System {
         Ok(Reply::data(json!({ "runtimes": [] })))
     }
 
-    pub(super) async fn read_runtime(&self, _: Request) -> Result<Reply> {
+    pub(super) async fn read_runtime(&self, _: Request<Named>) -> Result<Reply> {
         Ok(Reply::not_found())
     }
 
-    pub(super) async fn write_runtime(&self, _: Request) -> Result<Reply> {
+    pub(super) async fn write_runtime(&self, _: Request<Named>) -> Result<Reply> {
         Err(Error::invalid(
             "plugin runtimes are not supported by this server: it runs plugins as processes, not in \
              containers. Register the binary itself, with command and sha256",
@@ -24,7 +24,7 @@ impl System {
     }
 
     /// What is not there is removed without an error, as everywhere.
-    pub(super) async fn delete_runtime(&self, _: Request) -> Result<Reply> {
+    pub(super) async fn delete_runtime(&self, _: Request<Named>) -> Result<Reply> {
         Ok(Reply::empty())
     }
 }
