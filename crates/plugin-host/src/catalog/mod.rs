@@ -409,7 +409,7 @@ pub(crate) mod tests {
             kind: PluginKind::Secret,
             name: "old".to_owned(),
             version: "v1.0.0+builtin.boltwork".to_owned(),
-            factory: Arc::new(Nothing),
+            factory: Compiled::Backend(Arc::new(Nothing)),
             deprecation,
         }
     }
