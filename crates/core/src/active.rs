@@ -15,6 +15,7 @@ use crate::{
     leases::Leases,
     lifecycle::Core,
     mounts::{Mounts, ServerFacts, Views},
+    passwords::PasswordPolicies,
     policies::Policies,
     tokens::TokenStore,
 };
@@ -31,6 +32,8 @@ pub struct Active {
     pub audit: Arc<Audit>,
     /// Policies.
     pub policies: Arc<Policies>,
+    /// Password policies.
+    pub passwords: PasswordPolicies,
     /// The plugin catalog and its processes.
     pub plugins: Arc<dyn Plugins>,
     /// The whole server, for the system backend: sealing, status.
@@ -78,6 +81,7 @@ impl Active {
             leases,
             audit,
             policies,
+            passwords: PasswordPolicies::new(views("sys/password_policy/")),
             plugins,
             core,
             tasks,

@@ -16,6 +16,7 @@ pub mod envelope;
 mod leases;
 mod lifecycle;
 mod mounts;
+mod passwords;
 mod pipeline;
 mod policies;
 mod session;

@@ -30,6 +30,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "boltwork-barrier",
             "boltwork-policy",
             "boltwork-audit",
+            "boltwork-hcl",
         ],
     ),
     ("boltwork-http", &["boltwork-core", "boltwork-logical"]),

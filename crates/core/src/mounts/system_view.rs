@@ -103,7 +103,8 @@ impl SystemView for MountSystemView {
 
     fn generate_password<'a>(&'a self, policy: &'a str) -> BoxFuture<'a, Result<String, Error>> {
         Box::pin(async move {
-            Err(Error::Invalid(format!("there is no password policy named {policy:?}")))
+            let password = self.server()?.passwords.generate(policy).await?;
+            Ok(String::clone(&password))
         })
     }
 

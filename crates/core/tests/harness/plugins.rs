@@ -167,6 +167,7 @@ impl Engine for Good {
             path("creds").read(Self::creds),
             path("echo").any_input().read(Self::echo).list(Self::echo),
             path("wrap").write(Self::wrap),
+            path("password/{policy}").read(Self::password),
             path("secret").sudo().read(Self::echo),
             path("at/{path...}")
                 .any_input()
@@ -181,6 +182,11 @@ impl Engine for Good {
 }
 
 #[derive(Deserialize, JsonSchema)]
+struct Made {
+    policy: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
 struct Wish {
     #[serde(default)]
     ttl: boltwork_framework::Ttl,
@@ -192,6 +198,11 @@ struct User {
 }
 
 impl Good {
+    async fn password(&self, req: Request<Made>) -> Result<Reply> {
+        let password = req.system.generate_password(&req.fields.policy).await?;
+        Ok(Reply::data(BTreeMap::from([("password", password)])))
+    }
+
     async fn creds(&self, req: Request<Wish>) -> Result<Reply> {
         let user = format!("user-{:08x}", rand::random::<u32>());
         self.switches.users.lock().insert(user.clone());

@@ -234,6 +234,11 @@ fn policies_and_capabilities_look_the_same() {
 }
 
 #[test]
+fn password_policies_look_the_same() {
+    run("passwords", tables::PASSWORDS);
+}
+
+#[test]
 fn tokens_look_the_same() {
     run("tokens", tables::TOKENS);
 }

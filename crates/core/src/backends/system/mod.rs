@@ -11,6 +11,7 @@ mod leases;
 mod mount_fields;
 mod mount_info;
 mod mounts;
+mod passwords;
 mod policies;
 mod reload;
 mod remount;
@@ -100,6 +101,14 @@ fn policy_paths() -> Vec<Path<System>> {
             .read(System::read_acl_policy)
             .write(System::write_acl_policy)
             .delete(System::delete_policy),
+        path("policies/password")
+            .help("Names of the password policies.")
+            .list(System::password_policies),
+        path("policies/password/{name...}")
+            .help("One password policy; reading NAME/generate makes a password.")
+            .read(System::read_password_policy)
+            .write(System::write_password_policy)
+            .delete(System::delete_password_policy),
         path("capabilities").help("What a token may do.").write(System::capabilities),
         path("capabilities-self")
             .help("What the caller's token may do.")
