@@ -11,5 +11,9 @@ if [[ -n $wrong ]]; then
     exit 1
 fi
 for module in */go.mod; do
-    (cd "$(dirname "$module")" && go vet ./... && go mod verify >/dev/null)
+    folder=$(dirname "$module")
+    vet=()
+    # The old database interface passes messages by value.
+    [[ $folder != mock-database ]] || vet=(-copylocks=false)
+    (cd "$folder" && go vet "${vet[@]}" ./... && go mod verify >/dev/null)
 done

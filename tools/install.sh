@@ -75,9 +75,12 @@ install_go_plugins() {
             say "no vault-plugin-secrets-kv: $(tail -n 1 "$tools/go-kv.log")"
         fi
     fi
-    say "go build tests/go/mock-plugin"
-    (cd tests/go/mock-plugin && CGO_ENABLED=0 go build -trimpath -o "$bin/mock-plugin" .) 2>"$tools/go-mock.log" ||
-        { rm -f "$bin/mock-plugin"; say "no mock-plugin: $(tail -n 1 "$tools/go-mock.log")"; }
+    local plugin
+    for plugin in mock-plugin mock-database; do
+        say "go build tests/go/$plugin"
+        (cd "tests/go/$plugin" && CGO_ENABLED=0 go build -trimpath -o "$bin/$plugin" .) 2>"$tools/go-mock.log" ||
+            { rm -f "$bin/$plugin"; say "no $plugin: $(tail -n 1 "$tools/go-mock.log")"; }
+    done
 }
 
 # Tests start servers of their own from it; one that the package starts is not used.

@@ -221,10 +221,17 @@ pub trait Plugins: Send + Sync {
     ) -> BoxFuture<'a, Result<Running, Error>>;
 
     /// Brings a database plugin up, not configured yet. A pin counts more than the version in `id`.
+    /// Operators see it with the mount that uses it.
     fn open_database<'a>(
         &'a self,
         id: &'a PluginId,
+        mount_point: &'a str,
     ) -> BoxFuture<'a, Result<OpenedDatabase, Error>>;
+
+    /// Takes every open connection of the database plugins of this name out of use: none of them is
+    /// current any more, and whoever keeps one opens another, in a fresh process. How many there
+    /// were.
+    fn reload_databases<'a>(&'a self, name: &'a str) -> BoxFuture<'a, usize>;
 
     /// The next backend of this plugin gets a fresh process: whatever runs for it now takes no new
     /// instances and ends with its last one. The first half of a reload; no error if nothing runs.

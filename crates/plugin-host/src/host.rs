@@ -3,12 +3,13 @@
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use boltwork_logical::{
-    BoxFuture, Error, OpenedDatabase, PluginEntry, PluginId, PluginKind, PluginStatus, Plugins,
-    Registration, Running, Setup, Storage,
+    BoxFuture, Database, Error, OpenedDatabase, PluginEntry, PluginId, PluginKind, PluginStatus,
+    Plugins, Registration, Running, Setup, Storage,
 };
 use tokio::sync::watch;
 
 use crate::catalog::{self, Builtin, Catalog, Checked, Compiled, Found};
+use crate::database::{self, Connection};
 use crate::declared::Declared;
 use crate::diagnose::{Doing, tell};
 use crate::folder::RuntimeFolder;
@@ -27,6 +28,7 @@ pub struct PluginHost {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) starter: Arc<Starter>,
     instances: Mutex<Vec<Weak<Instance>>>,
+    databases: database::Open,
     /// None: what is declared is left alone.
     declared: Option<Vec<Declared>>,
     allow_pending_removal: bool,
@@ -59,6 +61,7 @@ impl PluginHost {
             catalog: Arc::new(Catalog::new(config.builtins, directory.is_some())),
             starter: Arc::new(starter),
             instances: Mutex::default(),
+            databases: database::Open::default(),
             declared: config.declared,
             allow_pending_removal,
             me: me.clone(),
@@ -165,6 +168,41 @@ impl PluginHost {
     }
 }
 
+/// Database plugins.
+impl PluginHost {
+    fn open_builtin(&self, builtin: &Builtin, mount_point: &str) -> Result<OpenedDatabase, Error> {
+        let Compiled::Database(factory) = &builtin.factory else {
+            let (kind, name) = (builtin.kind, &builtin.name);
+            return Err(Error::invalid(format!("{kind} plugin {name:?} is no database plugin")));
+        };
+        let connection = Connection::compiled(builtin.entry().id, mount_point, factory.create()?);
+        self.databases.add(&connection);
+        Ok(OpenedDatabase {
+            database: connection,
+            running_version: builtin.version.clone(),
+            sha256: String::new(),
+            builtin: true,
+        })
+    }
+
+    async fn open_external(
+        &self,
+        entry: &PluginEntry,
+        mount_point: &str,
+    ) -> Result<OpenedDatabase, Error> {
+        let opened = self.starter.open_database(entry).await;
+        let remote = opened.map_err(|error| tell(Doing::Starting, entry, &error))?;
+        let connection = Connection::remote(entry.id.clone(), mount_point, remote);
+        self.databases.add(&connection);
+        Ok(OpenedDatabase {
+            database: connection,
+            running_version: entry.id.version.clone(),
+            sha256: hex::encode(&entry.sha256),
+            builtin: false,
+        })
+    }
+}
+
 impl Plugins for PluginHost {
     fn open(&self, storage: Arc<dyn Storage>) -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(async move {
@@ -181,6 +219,10 @@ impl Plugins for PluginHost {
             let running = self.running();
             let ends = running.iter().map(|instance| instance.end());
             futures_util::future::join_all(ends).await;
+            // Whoever had them has closed them, or never will.
+            let databases = self.databases.all();
+            let closings = databases.iter().map(|connection| connection.close());
+            futures_util::future::join_all(closings).await;
             self.starter.pool.stop().await;
         })
     }
@@ -257,18 +299,33 @@ impl Plugins for PluginHost {
     fn open_database<'a>(
         &'a self,
         id: &'a PluginId,
+        mount_point: &'a str,
     ) -> BoxFuture<'a, Result<OpenedDatabase, Error>> {
         Box::pin(async move {
-            let name = &id.name;
-            Err(Error::unavailable(format!("this server runs no database plugins yet: {name}")))
+            let pin = self.catalog.pinned(id.kind, &id.name).await?;
+            match self.catalog.require(pin.as_ref().unwrap_or(id)).await? {
+                Found::Builtin(builtin) => self.open_builtin(&builtin, mount_point),
+                Found::External(entry) => self.open_external(&entry, mount_point).await,
+            }
         })
     }
 
     fn retire<'a>(&'a self, id: &'a PluginId) -> BoxFuture<'a, ()> {
-        Box::pin(async { self.starter.pool.retire(id) })
+        Box::pin(async move {
+            self.starter.pool.retire(id);
+            self.databases.retire(|of| of == id);
+        })
+    }
+
+    fn reload_databases<'a>(&'a self, name: &'a str) -> BoxFuture<'a, usize> {
+        Box::pin(async move {
+            let (count, ids) = self.databases.retire(|id| id.name == name);
+            ids.iter().for_each(|id| self.starter.pool.retire(id));
+            count
+        })
     }
 
     fn status(&self) -> BoxFuture<'_, Vec<PluginStatus>> {
-        Box::pin(async { status::of(&self.running()) })
+        Box::pin(async { status::of(&self.running(), &self.databases.all()) })
     }
 }

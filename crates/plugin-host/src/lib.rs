@@ -7,18 +7,20 @@
 //! * `process`, `pool`: processes, and which mounts share them.
 //! * `callbacks`, `gate`, `live`: one backend in a process, and what it may ask of the server.
 //! * `starter`, `instance`, `remote`: bringing it up, noticing its end, bringing it back.
+//! * `database`: connections to databases, built in and in plugins.
 //! * `catalog`, `preflight`: what is registered, and that it works. `declared`: what the
 //!   configuration registers.
 //! * `diagnose`: the sentences that an operator reads.
 //!
 //! Left out: which plugins are built in (the assembly says so), mount tables, leases, HTTP; protocol
-//! versions 3 and 4, containers, database engines.
+//! versions 3 and 4, containers; what database plugins are used for.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod callbacks;
 mod catalog;
 mod config;
+mod database;
 mod declared;
 mod deprecation;
 mod diagnose;

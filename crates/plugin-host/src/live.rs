@@ -22,7 +22,7 @@ use crate::gate::SetupGate;
 use crate::process::{Member, Process};
 
 /// The metadata key that tells backends of one process apart (wire spec 2.4).
-const MULTIPLEX_ID: &str = "multiplex_id";
+pub(crate) const MULTIPLEX_ID: &str = "multiplex_id";
 /// How long a plugin may clean up.
 const CLEANUP: Duration = Duration::from_secs(2);
 /// How long a plugin may take to hear that a key has changed.
@@ -266,7 +266,7 @@ pub(crate) fn throw_away<T>(message: T) -> Request<T> {
 }
 
 /// Ten letters and digits, as other hosts make them.
-fn multiplex_id() -> MetadataValue<Ascii> {
+pub(crate) fn multiplex_id() -> MetadataValue<Ascii> {
     const LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let id: [u8; 10] = std::array::from_fn(|_| LETTERS[rand::random_range(0..LETTERS.len())]);
     MetadataValue::try_from(id.as_slice()).expect("letters and digits are a metadata value")

@@ -17,6 +17,7 @@ use boltwork_wire::dbplugin::v5::database_client::DatabaseClient;
 use tonic::Code;
 
 use crate::HostError;
+use crate::database::SERVICE;
 use crate::live::{Live, ask_version, throw_away};
 use crate::process::{Member, Process};
 use crate::starter::{Starter, check_kind};
@@ -112,7 +113,6 @@ async fn backend(
 }
 
 async fn database(starter: &Arc<Starter>, entry: &PluginEntry) -> Result<Found, HostError> {
-    const SERVICE: &str = "dbplugin.v5.Database";
     let member = alone(starter.process(starter.order(entry, true)?).await?)?;
     let limit = starter.rules.start_timeout;
     let asked = async {

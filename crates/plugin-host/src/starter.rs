@@ -1,5 +1,5 @@
 //! From a catalog entry to a backend that is set up, in one go: used for a mount's first start and
-//! for each restart.
+//! for each restart; and to an open connection of a database plugin.
 
 use std::sync::Arc;
 
@@ -7,6 +7,7 @@ use boltwork_logical::{BackendKind, PluginEntry, PluginKind, Setup};
 use tokio::sync::watch;
 
 use crate::HostError;
+use crate::database::Remote;
 use crate::folder::RuntimeFolder;
 use crate::live::Live;
 use crate::pool::Pool;
@@ -61,6 +62,17 @@ impl Starter {
             }
         };
         self.unless_sealed(Box::pin(begun)).await
+    }
+
+    /// Opens a connection of a database plugin, in a running process or in a new one.
+    pub async fn open_database(&self, entry: &PluginEntry) -> Result<Remote, HostError> {
+        let order = self.order(entry, false)?;
+        self.rules.check_permissions(&order.path)?;
+        let opened = async {
+            let member = self.pool.join(&order, self.process(order.clone())).await?;
+            Remote::begin(member, self.rules.start_timeout).await
+        };
+        self.unless_sealed(Box::pin(opened)).await
     }
 
     /// Gives up when the server is sealed.

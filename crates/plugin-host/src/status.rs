@@ -7,11 +7,16 @@ use std::sync::atomic::Ordering;
 
 use boltwork_logical::PluginStatus;
 
+use crate::database::Connection;
+use crate::error::ended;
 use crate::instance::{Instance, State};
 use crate::process::Process;
 
-/// The status of these backends' processes.
-pub(crate) fn of(instances: &[Arc<Instance>]) -> Vec<PluginStatus> {
+/// The status of the processes of these backends and of these connections to databases.
+pub(crate) fn of(
+    instances: &[Arc<Instance>],
+    connections: &[Arc<Connection>],
+) -> Vec<PluginStatus> {
     let mut by_process: BTreeMap<u32, PluginStatus> = BTreeMap::new();
     let mut without = Vec::new();
     for instance in instances {
@@ -38,6 +43,11 @@ pub(crate) fn of(instances: &[Arc<Instance>]) -> Vec<PluginStatus> {
             State::Ended => {}
         }
     }
+    for connection in connections {
+        let Some(process) = connection.process() else { continue };
+        let status = by_process.entry(process.client.pid()).or_insert_with(|| of_process(process));
+        add_connection(status, connection, process);
+    }
     by_process.into_values().chain(without).collect()
 }
 
@@ -63,6 +73,18 @@ fn blank(instance: &Instance) -> PluginStatus {
         name: instance.id.name.clone(),
         version: instance.id.version.clone(),
         ..PluginStatus::default()
+    }
+}
+
+/// A mount is listed once, however many connections it has.
+fn add_connection(status: &mut PluginStatus, connection: &Connection, process: &Process) {
+    if !status.mounts.contains(&connection.mount_point) {
+        status.mounts.push(connection.mount_point.clone());
+    }
+    status.requests += connection.requests.load(Ordering::Relaxed);
+    status.failures += connection.failures.load(Ordering::Relaxed);
+    if let Some(exit) = process.client.exit() {
+        status.last_exit = format!("exited{}", ended(exit.status, &exit.stderr));
     }
 }
 

@@ -140,7 +140,8 @@ impl SystemView for MountSystemView {
         Box::pin(async move {
             let (kind, name) = (PluginKind::Database, name.to_owned());
             let id = PluginId { kind, name, version: version.to_owned() };
-            self.server()?.plugins.open_database(&id).await
+            let point = self.mount.upgrade().map(|mount| mount.point()).unwrap_or_default();
+            self.server()?.plugins.open_database(&id, &point).await
         })
     }
 }

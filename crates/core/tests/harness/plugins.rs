@@ -388,8 +388,13 @@ impl Plugins for TestPlugins {
     fn open_database<'a>(
         &'a self,
         id: &'a PluginId,
+        _: &'a str,
     ) -> BoxFuture<'a, Result<OpenedDatabase, Error>> {
         Box::pin(async move { Err(Error::invalid(format!("no database named {}", id.name))) })
+    }
+
+    fn reload_databases<'a>(&'a self, _: &'a str) -> BoxFuture<'a, usize> {
+        Box::pin(async { 0 })
     }
 
     fn retire<'a>(&'a self, _: &'a PluginId) -> BoxFuture<'a, ()> {

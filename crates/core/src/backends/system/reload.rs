@@ -98,7 +98,7 @@ impl System {
             (true, true) => Err(Error::invalid("plugin or mounts must be provided")),
             (true, false) => {
                 let reloaded = self.active()?.mounts.reload_mounts(mounts).await;
-                self.reloaded(req.id(), reloaded)
+                self.reloaded(req.id(), reloaded, 0)
             }
             (false, true) => self.reload_named(req.id(), None, plugin).await,
         }
@@ -127,13 +127,24 @@ impl System {
         if !known.iter().any(|entry| entry.id.name == name && fits(entry.id.kind)) {
             return Err(Error::invalid(format!("plugin not found in the catalog: {name:?}")));
         }
-        self.reloaded(id, active.mounts.reload_plugin(kind, name).await)
+        let outcome = active.mounts.reload_plugin(kind, name).await;
+        let connections = match fits(PluginKind::Database) {
+            true => active.plugins.reload_databases(name).await,
+            false => 0,
+        };
+        self.reloaded(id, outcome, connections)
     }
 
-    fn reloaded(&self, id: &str, outcome: Result<Vec<String>>) -> Result<Reply> {
+    /// The answer to a reload of these mounts, and of so many connections to databases.
+    fn reloaded(
+        &self,
+        id: &str,
+        outcome: Result<Vec<String>>,
+        connections: usize,
+    ) -> Result<Reply> {
         self.reloads.remember(id, &outcome);
         let reply = Reply::data(json!({ "reload_id": id }));
-        Ok(match outcome?.is_empty() {
+        Ok(match outcome?.is_empty() && connections == 0 {
             true => reply.warning("no plugins were reloaded: no mount runs this plugin"),
             false => reply,
         })
