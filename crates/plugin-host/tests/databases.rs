@@ -209,6 +209,21 @@ async fn refusals_of_a_plugin_read_as_they_do_elsewhere() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nonsense_in_an_answer_is_a_failure_of_that_call() {
+    let Some(server) = started("mux").await else { return };
+    let connection = open(&server).await.database;
+    let nonsense = Data::json(&json!({"do": "nonsense"}));
+    assert_eq!(
+        failed(connection.initialize(nonsense, true).await),
+        "unable to initialize: malformed message: config_data: a number is not finite"
+    );
+    connection.initialize(Data::json(&json!({})), true).await.unwrap();
+    let huge = failed(connection.new_user(user("huge")).await);
+    assert!(huge.starts_with("unable to create new user: rpc error: code = OutOfRange"), "{huge}");
+    assert!(connection.new_user(user("reader")).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_process_that_dies_in_a_call_ends_its_connections_and_no_more() {
     let Some(server) = started("mux").await else { return };
     for role in ["die", "panic"] {

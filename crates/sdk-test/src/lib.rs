@@ -17,11 +17,14 @@
 //! live in the test. [`Storage`](MemoryStorage) can be told to fail, and the [server](FakeSystem) to
 //! answer what a test wants.
 //!
+//! A database plugin is opened in both homes by [`both_databases`].
+//!
 //! Left out: policies, tokens, audit: an engine never sees them. A [`Mount`] asks as the server
 //! would after those have agreed.
 
 mod answer;
 mod bench;
+mod connection;
 mod memory;
 mod mount;
 mod system;
@@ -29,6 +32,7 @@ mod wire;
 
 pub use answer::{Answer, Refused};
 pub use bench::{Bench, both};
+pub use connection::{Connection, both_databases, both_from};
 pub use memory::MemoryStorage;
 pub use mount::{Home, Mount};
 pub use system::FakeSystem;

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"strings"
 	"sync"
@@ -30,6 +31,9 @@ func (s *store) open(config map[string]interface{}) (map[string]interface{}, err
 	for key, value := range config {
 		kept[key] = value
 	}
+	if config["do"] == "nonsense" {
+		kept["number"] = math.NaN()
+	}
 	return kept, nil
 }
 
@@ -52,8 +56,11 @@ func misbehave(do interface{}) error {
 
 // make makes a user, after doing what the role's name says.
 func (s *store) make(display, role, credential string, end time.Time, statements []string) (string, error) {
-	if role == "nameless" {
+	switch role {
+	case "nameless":
 		return "", nil
+	case "huge":
+		return strings.Repeat("x", 64<<20), nil
 	}
 	if err := misbehave(role); err != nil {
 		return "", err

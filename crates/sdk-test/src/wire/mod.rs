@@ -2,6 +2,7 @@
 //! mount, no supervision.
 
 mod backend;
+mod database;
 mod storage;
 mod system;
 
@@ -10,6 +11,8 @@ use std::sync::Arc;
 use boltwork_logical::{Backend, Error, Factory, Setup};
 use boltwork_sdk::internal::{Plugin, routes};
 use go_plugin::host::Loopback;
+
+pub(crate) use database::open as open_database;
 
 /// The plugin protocol that is spoken.
 const PROTOCOL: u32 = 5;
