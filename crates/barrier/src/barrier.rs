@@ -301,6 +301,23 @@ impl Barrier {
         View::new(self.clone(), prefix)
     }
 
+    /// Encrypts what is kept outside of storage, by whoever is handed it. It cannot be taken for a
+    /// stored entry, nor one for it: no entry has an empty key.
+    ///
+    /// # Errors
+    /// [`Error::Sealed`].
+    pub fn encrypt_apart(&self, value: &[u8]) -> Result<Vec<u8>, Error> {
+        self.encrypt("", value)
+    }
+
+    /// Reverses [`encrypt_apart`](Self::encrypt_apart), with any key there ever was.
+    ///
+    /// # Errors
+    /// [`Error::Sealed`]; [`Error::Damaged`] for anything that did not come from there.
+    pub fn decrypt_apart(&self, bytes: Vec<u8>) -> Result<Zeroizing<Vec<u8>>, Error> {
+        self.decrypt("", bytes)
+    }
+
     pub(crate) fn encrypt(&self, key: &str, value: &[u8]) -> Result<Vec<u8>, Error> {
         let entry = self.with_keyring(|keyring| keyring.seal(key, value))?;
         self.shared.encryptions.fetch_add(1, Ordering::Relaxed);

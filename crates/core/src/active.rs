@@ -65,6 +65,7 @@ impl Active {
             Arc::clone(&cubbyhole.storage),
             Arc::clone(&policies),
             Arc::clone(&leases),
+            core.upgrade().ok_or(Error::Sealed)?.barrier().clone(),
         )
         .await?;
         let tokens = Arc::new(tokens);

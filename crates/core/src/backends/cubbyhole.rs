@@ -35,6 +35,11 @@ impl Engine for Cubbyhole {
 impl Cubbyhole {
     fn key(req: &Request<Place>) -> Result<String> {
         let session = Session::of(req.caller().session.as_ref())?;
+        if session.entry.is_batch() {
+            return Err(Error::invalid(
+                "cubbyhole operations are only supported by 'service' type tokens",
+            ));
+        }
         Ok(format!("{}/{}", session.digest, req.fields.path))
     }
 

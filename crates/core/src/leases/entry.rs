@@ -13,7 +13,8 @@ pub struct LeaseEntry {
     pub lease_id: String,
     /// Path of the request that gave the secret.
     pub path: String,
-    /// Digest of the token that it was given to.
+    /// Digest of the token with which it ends: the one that it was given to, or that one's parent if
+    /// it is a batch token. Empty if there is none.
     pub token_digest: String,
     /// What was given.
     pub data: Box<RawValue>,
@@ -31,6 +32,10 @@ pub struct LeaseEntry {
     pub expire_time: u64,
     /// Last renewal; 0 is never.
     pub last_renewal_time: u64,
+    /// When the batch token ends that it was given to, which no renewal outlives; 0 if it was given
+    /// to another.
+    #[serde(default)]
+    pub token_end: u64,
     /// Why it can never be taken back; empty while there is hope.
     #[serde(default)]
     pub revoke_error: String,

@@ -16,6 +16,11 @@ impl Leases {
     pub async fn renew(&self, id: &str, increment: u64) -> Result<Reply, Error> {
         self.alone(id, async {
             let mut entry = self.get(id).await?.ok_or_else(|| Error::invalid("lease not found"))?;
+            if entry.is_irrevocable() {
+                return Err(Error::invalid(
+                    "lease is expired and has failed previous revocation attempts",
+                ));
+            }
             if entry.expire_time <= now() {
                 return Err(Error::invalid("lease expired"));
             }
@@ -30,12 +35,17 @@ impl Leases {
             let server = self.server()?;
             let mount = server.mounts.route(&entry.path).ok_or(Error::Sealed)?.0;
             let wish = TtlWish {
-                ttl: secret.lease.ttl.as_secs(),
+                // What the caller asks for goes before what the backend says, within its limits.
+                ttl: if increment > 0 { increment } else { secret.lease.ttl.as_secs() },
                 backend_max_ttl: secret.lease.max_ttl.as_secs(),
                 created: Some(entry.issue_time),
                 ..TtlWish::default()
             };
             let (ttl, warnings) = wish.settle(effective_ttls(server.mounts.facts(), &mount))?;
+            let ttl = match entry.token_end {
+                0 => ttl,
+                end => ttl.min(end.saturating_sub(now())),
+            };
             entry.ttl = ttl;
             entry.max_ttl = secret.lease.max_ttl.as_secs();
             entry.renewable = secret.lease.renewable;

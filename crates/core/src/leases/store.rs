@@ -38,8 +38,10 @@ pub struct Leases {
 pub struct NewLease<'a> {
     /// Path of the request.
     pub path: &'a str,
-    /// The token that it is given to.
-    pub token: Digest,
+    /// The token with which it ends; `None` if there is none.
+    pub token: Option<Digest>,
+    /// When the batch token ends that it is given to; 0 for another.
+    pub token_end: u64,
     /// What is given.
     pub data: &'a boltwork_logical::Data,
     /// The backend's side of it.
@@ -93,7 +95,7 @@ impl Leases {
         let entry = LeaseEntry {
             lease_id: format!("{path}/{name}"),
             path: path.to_owned(),
-            token_digest: new.token.to_string(),
+            token_digest: new.token.map(|token| token.to_string()).unwrap_or_default(),
             data: raw_of(new.data).ok_or_else(unwritable)?,
             internal: raw_of(&new.secret.internal).ok_or_else(unwritable)?,
             max_ttl: new.secret.lease.max_ttl.as_secs(),
@@ -102,11 +104,14 @@ impl Leases {
             issue_time: issued,
             expire_time: issued.saturating_add(new.ttl),
             last_renewal_time: 0,
+            token_end: new.token_end,
             revoke_error: String::new(),
         };
         let tx = self.storage.begin(false).await?;
         tx.put(stored(&entry)?).await?;
-        tx.put(Entry::new(index_key(&entry), entry.lease_id.as_bytes())).await?;
+        if !entry.token_digest.is_empty() {
+            tx.put(Entry::new(index_key(&entry), entry.lease_id.as_bytes())).await?;
+        }
         tx.commit().await?;
         self.due.schedule(entry.lease_id.clone(), entry.expire_time);
         Ok(entry)
@@ -130,7 +135,9 @@ impl Leases {
     pub(super) async fn remove(&self, entry: &LeaseEntry) -> Result<(), Error> {
         let tx = self.storage.begin(false).await?;
         tx.delete(&format!("id/{}", entry.lease_id)).await?;
-        tx.delete(&index_key(entry)).await?;
+        if !entry.token_digest.is_empty() {
+            tx.delete(&index_key(entry)).await?;
+        }
         tx.commit().await?;
         self.due.forget(&entry.lease_id);
         self.failures.lock().remove(&entry.lease_id);

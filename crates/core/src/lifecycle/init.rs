@@ -93,7 +93,14 @@ impl Core {
         // Nothing is revoked here, so no cubbyhole is touched.
         let leases = Arc::new(Leases::new(view("sys/expire/")?));
         let cubbyholes = view("sys/token/none/")?;
-        let tokens = TokenStore::open(view("sys/token/")?, cubbyholes, policies, leases).await?;
+        let tokens = TokenStore::open(
+            view("sys/token/")?,
+            cubbyholes,
+            policies,
+            leases,
+            self.barrier.clone(),
+        )
+        .await?;
         let root = NewToken {
             id,
             policies: vec!["root".to_owned()],

@@ -133,6 +133,11 @@ impl Core {
         &self.config
     }
 
+    /// What encrypts; for what is encrypted outside of storage.
+    pub(crate) fn barrier(&self) -> &Barrier {
+        &self.barrier
+    }
+
     /// Which key new entries are encrypted with.
     pub fn key_status(&self) -> Result<KeyInfo, Error> {
         self.barrier.key_info().map_err(|e| Error::internal(e.to_string()))

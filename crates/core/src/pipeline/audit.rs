@@ -225,7 +225,10 @@ fn auth<'a>(session: &'a Session, granting: &'a [GrantingPolicy<'a>]) -> AuthVie
         metadata: entry.meta.as_ref(),
         entity_id: &entry.entity_id,
         remaining_uses: left,
-        token_type: TokenType::Service,
+        token_type: match entry.is_batch() {
+            true => TokenType::Batch,
+            false => TokenType::Service,
+        },
         token_ttl: Duration::from_secs(entry.life.ttl),
         token_issued: u64::try_from(entry.creation_time)
             .ok()

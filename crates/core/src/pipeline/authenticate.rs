@@ -76,7 +76,9 @@ async fn session(
     let digest = active.tokens.digest(inbound.token.expose());
     // An address that cannot be read lies in no network.
     let from = || -> Option<IpAddr> { inbound.connection.as_ref()?.remote_addr.parse().ok() };
-    let Some(known) = active.tokens.authenticate(&digest, spend, from).await? else {
+    let Some(known) =
+        active.tokens.authenticate(inbound.token.expose(), &digest, spend, from).await?
+    else {
         return Ok(None);
     };
     Ok(Some(Arc::new(Session {

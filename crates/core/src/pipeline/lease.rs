@@ -10,7 +10,7 @@ use crate::{
     leases::{LeaseEntry, NewLease},
     mounts::{Inside, Mount, effective_ttls},
     session::Session,
-    tokens::TtlWish,
+    tokens::{Digest, TtlWish, now},
 };
 
 /// A secret that somebody must take back becomes a lease. Any other is only a hint how long the
@@ -28,6 +28,13 @@ pub async fn settle(
         ..TtlWish::default()
     };
     let (ttl, warnings) = wish.settle(effective_ttls(active.mounts.facts(), mount))?;
+    // A batch token's lease ends with it: nobody revokes the token, so nothing else would end it.
+    let batch = request.session.as_ref().map(|s| &s.entry).filter(|entry| entry.is_batch());
+    let token_end = batch.map_or(0, |entry| entry.life.expire_time);
+    let ttl = match token_end {
+        0 => ttl,
+        end => ttl.min(end.saturating_sub(now())),
+    };
     secret.lease.ttl = Duration::from_secs(ttl);
     secret.lease_id.clear();
     if !must_be_given_back(&secret) {
@@ -46,6 +53,7 @@ pub async fn settle(
         data: reply.data.clone(),
         secret: secret.clone(),
         ttl,
+        token_end,
     };
     // Carried through even if the client goes away: the secret exists, somebody must keep it.
     let kept = tokio::spawn(issued.keep()).await;
@@ -73,6 +81,7 @@ struct Issued {
     data: Data,
     secret: Box<Secret>,
     ttl: u64,
+    token_end: u64,
 }
 
 impl Issued {
@@ -86,7 +95,11 @@ impl Issued {
         };
         let new = NewLease {
             path: &self.path,
-            token: session.digest,
+            token: match session.entry.is_batch() {
+                true => Digest::parse(&session.entry.parent),
+                false => Some(session.digest),
+            },
+            token_end: self.token_end,
             data: &self.data,
             secret: &self.secret,
             ttl: self.ttl,
@@ -102,7 +115,12 @@ impl Issued {
         };
         // The token may have been revoked before the lease was there to be found. Of a token whose
         // last use this is, that comes after the request.
-        if !session.last_use && self.server.tokens.lookup(&session.digest).await?.is_none() {
+        let tokens = &self.server.tokens;
+        let is_there = match session.entry.is_batch() {
+            true => tokens.has_living_parent(&session.entry).await?,
+            false => session.last_use || tokens.lookup(&session.digest).await?.is_some(),
+        };
+        if !is_there {
             self.server.leases.end(&entry.lease_id).await?;
             return Err(Error::Denied);
         }

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use boltwork_logical::{Auth, Error, Failure, TokenType};
 
+use boltwork_policy::RESPONSE_WRAPPING;
+
 use super::authorize::Authorized;
 use crate::{
     active::Active,
     mounts::{Table, effective_ttls},
-    tokens::{NewToken, TtlWish, sanitized_policies},
+    tokens::{Login, NewToken, TokenKind, TtlWish, sanitized_policies},
 };
 
 /// Makes the token that a login deserves, and writes it into the reply.
@@ -24,6 +26,10 @@ pub async fn login(
     if auth.policies.iter().any(|p| p == "root") {
         return Err(Error::invalid("auth methods cannot create root tokens").into());
     }
+    if auth.policies.iter().any(|p| p == RESPONSE_WRAPPING.0) {
+        let text = format!("cannot assign policy {:?}", RESPONSE_WRAPPING.0);
+        return Err(Error::invalid(text).into());
+    }
     let wish = TtlWish {
         ttl: auth.lease.ttl.as_secs(),
         period: auth.token.period.as_secs(),
@@ -31,6 +37,7 @@ pub async fn login(
         backend_max_ttl: auth.lease.max_ttl.as_secs(),
         created: None,
     };
+    let kind = kind(&mount.entry.load().config.token_type, &auth)?;
     let (ttl, more) = wish.settle(effective_ttls(active.mounts.facts(), mount))?;
     warnings.extend(more);
     let (token, entry) = active
@@ -44,8 +51,10 @@ pub async fn login(
             ttl,
             explicit_max_ttl: auth.token.explicit_max_ttl.as_secs(),
             period: auth.token.period.as_secs(),
-            renewable: auth.lease.renewable,
+            renewable: auth.lease.renewable && kind == TokenKind::Service,
             bound_cidrs: auth.token.bound_cidrs.clone(),
+            kind,
+            login: (kind == TokenKind::Service).then(|| Box::new(remembered(&auth))),
             ..NewToken::default()
         })
         .await?;
@@ -56,9 +65,50 @@ pub async fn login(
     auth.token.token_policies.clone_from(&auth.policies);
     auth.token.identity_policies.clear();
     auth.token.entity_id.clear();
-    auth.token.token_type = TokenType::Service;
+    auth.token.token_type = match kind {
+        TokenKind::Service => TokenType::Service,
+        TokenKind::Batch => TokenType::Batch,
+    };
+    auth.lease.renewable &= kind == TokenKind::Service;
     auth.token.orphan = true;
     Ok(auth)
+}
+
+/// The kind of token that mount and login come to (wire spec 2.12), and whether it can have what
+/// the login asks for.
+fn kind(mount: &str, auth: &Auth) -> Result<TokenKind, Error> {
+    let asked = auth.token.token_type;
+    let batch = match mount {
+        "service" => false,
+        "batch" => true,
+        "default-batch" => !matches!(asked, TokenType::Service | TokenType::DefaultService),
+        _ => asked == TokenType::Batch,
+    };
+    if !batch {
+        return Ok(TokenKind::Service);
+    }
+    // Nobody counts a batch token's uses; one without a limit is not what was asked for.
+    if auth.token.num_uses != 0 {
+        return Err(Error::invalid(
+            "the login asks for a token with a limited number of uses, which a batch token cannot \
+             have: change the role, or the mount's token_type",
+        ));
+    }
+    Ok(TokenKind::Batch)
+}
+
+/// What the backend is shown again when the token is renewed.
+fn remembered(auth: &Auth) -> Login {
+    Login {
+        internal: match auth.internal.is_null() {
+            true => String::new(),
+            false => auth.internal.as_str().to_owned(),
+        },
+        max_ttl: auth.lease.max_ttl.as_secs(),
+        no_default_policy: auth.token.no_default_policy,
+        alias: auth.alias.clone(),
+        group_aliases: auth.group_aliases.clone(),
+    }
 }
 
 /// Only an auth method logs in, only on a path that it declared for that, and only within reason.

@@ -10,6 +10,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use boltwork_logical::Alias;
 use serde::{Deserialize, Serialize};
 
 use super::cidr::cidr_contains;
@@ -46,6 +47,56 @@ pub struct TokenEntry {
     pub entity_id: String,
     /// Networks it may be used from.
     pub bound_cidrs: Vec<String>,
+    /// Service or batch.
+    #[serde(rename = "type")]
+    pub kind: TokenKind,
+    /// What the auth method wants to know again when it is renewed; `None` if it came from none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub login: Option<Box<Login>>,
+}
+
+/// Where a token is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TokenKind {
+    /// In storage: it can be renewed and revoked, and has a cubbyhole.
+    #[default]
+    Service,
+    /// In itself, encrypted: whoever holds it holds all of it, and only time ends it.
+    Batch,
+}
+
+impl TokenKind {
+    /// Its name in the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Service => "service",
+            Self::Batch => "batch",
+        }
+    }
+}
+
+/// A login, as its auth method is asked about it at renewal.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Login {
+    /// The backend's internal data, as JSON text.
+    pub internal: String,
+    /// Longest life that the backend set, in seconds; 0 is the mount's.
+    pub max_ttl: u64,
+    /// Whether the policy `default` was left out.
+    pub no_default_policy: bool,
+    /// Who logged in.
+    pub alias: Option<Alias>,
+    /// Groups of whoever logged in, in the backend's own world.
+    pub group_aliases: Vec<Alias>,
+}
+
+/// The internal data may be secret.
+impl std::fmt::Debug for Login {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Login").field("max_ttl", &self.max_ttl).finish_non_exhaustive()
+    }
 }
 
 /// How long a token lives: times in seconds, 0 for none, and uses.
@@ -71,6 +122,11 @@ pub struct Life {
 }
 
 impl TokenEntry {
+    /// Whether it is kept in itself.
+    pub fn is_batch(&self) -> bool {
+        self.kind == TokenKind::Batch
+    }
+
     /// Whether it has no parent.
     pub fn is_orphan(&self) -> bool {
         self.parent.is_empty()

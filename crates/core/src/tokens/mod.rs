@@ -3,6 +3,7 @@
 //! What a token may do is `policies`' business; the HTTP-visible paths under `auth/token/` are
 //! `backends::token`'s.
 
+mod batch;
 mod cache;
 mod cidr;
 mod digest;
@@ -10,10 +11,12 @@ mod entry;
 mod expiry;
 mod revoke;
 mod store;
+mod tidy;
 mod ttl;
 
 pub use digest::Digest;
-pub use entry::{TokenEntry, now, sanitized_policies};
+pub use entry::{Login, TokenEntry, TokenKind, now, sanitized_policies};
 pub use revoke::clear;
 pub use store::{NewToken, Spend, TokenStore};
+pub use tidy::Tidying;
 pub use ttl::TtlWish;

@@ -5,13 +5,14 @@
 
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
+use boltwork_barrier::Barrier;
 use boltwork_logical::{Entry, Error, SecretText, Storage};
 use boltwork_policy::Acl;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::{
-    Digest, TokenEntry,
+    Digest, Login, TokenEntry, TokenKind, batch,
     cache::{Cache, Live},
     digest::Digester,
     entry::{Life, REVOCATION_PENDING, now},
@@ -64,6 +65,9 @@ pub struct TokenStore {
     pub(super) leases: Arc<Leases>,
     pub(super) cache: Cache,
     pub(super) expiry: Expiry,
+    /// Encrypts batch tokens.
+    pub(super) barrier: Barrier,
+    pub(super) tidying: std::sync::atomic::AtomicBool,
     digester: Digester,
     stripes: Vec<tokio::sync::Mutex<()>>,
 }
@@ -95,12 +99,20 @@ pub struct NewToken {
     pub renewable: bool,
     /// Networks it may be used from.
     pub bound_cidrs: Vec<String>,
+    /// Service or batch.
+    pub kind: TokenKind,
+    /// Role of the token store that it is made with.
+    pub role: String,
+    /// Entity of whoever holds it.
+    pub entity_id: String,
+    /// The login it comes from.
+    pub login: Option<Box<Login>>,
 }
 
 /// What stands under an accessor.
 #[derive(Serialize, Deserialize)]
-struct AccessorEntry {
-    token_digest: String,
+pub(super) struct AccessorEntry {
+    pub(super) token_digest: String,
     accessor_id: String,
 }
 
@@ -111,6 +123,7 @@ impl TokenStore {
         cubbyholes: Arc<dyn Storage>,
         policies: Arc<Policies>,
         leases: Arc<Leases>,
+        barrier: Barrier,
     ) -> Result<Self, Error> {
         let salt = match storage.get("salt").await? {
             Some(entry) => entry.value,
@@ -129,6 +142,8 @@ impl TokenStore {
             leases,
             cache: Cache::default(),
             expiry: Expiry::default(),
+            barrier,
+            tidying: std::sync::atomic::AtomicBool::new(false),
             digester: Digester::new(&salt),
             stripes: (0..STRIPES).map(|_| tokio::sync::Mutex::default()).collect(),
         })
@@ -152,10 +167,14 @@ impl TokenStore {
     /// such token, or it has ended, or it may not be used from the address that `from` names.
     pub async fn authenticate(
         &self,
+        token: &str,
         digest: &Digest,
         spend: Spend,
         from: impl FnOnce() -> Option<IpAddr>,
     ) -> Result<Option<Known>, Error> {
+        if batch::is_batch(token) {
+            return self.authenticate_batch(token, from).await;
+        }
         let generation = self.policies.generation();
         if let Some(live) = self.cache.get(digest)
             && live.generation == generation
@@ -200,6 +219,19 @@ impl TokenStore {
         let last_use = after.num_uses == REVOCATION_PENDING;
         let entry = if last_use { entry } else { Arc::new(after) };
         Ok(Some(Known { entry, acl, last_use }))
+    }
+
+    async fn authenticate_batch(
+        &self,
+        token: &str,
+        from: impl FnOnce() -> Option<IpAddr>,
+    ) -> Result<Option<Known>, Error> {
+        let Some(entry) = self.living_batch(token).await? else { return Ok(None) };
+        if !entry.admits(from) {
+            return Ok(None);
+        }
+        let acl = self.policies.acl(&entry.policies).await?;
+        Ok(Some(Known { entry: Arc::new(entry), acl, last_use: false }))
     }
 
     /// Counts a use; what is stored then. The caller holds the token's lock.
@@ -255,7 +287,15 @@ impl TokenStore {
         Ok(())
     }
 
-    /// Finds a living token; for lookups on behalf of somebody else, which spend no use.
+    /// Finds a living token of either kind, by the token; spends no use.
+    pub async fn lookup_token(&self, token: &str) -> Result<Option<TokenEntry>, Error> {
+        match batch::is_batch(token) {
+            true => self.living_batch(token).await,
+            false => self.lookup(&self.digest(token)).await,
+        }
+    }
+
+    /// Finds a living service token; for lookups on behalf of somebody else, which spend no use.
     pub async fn lookup(&self, digest: &Digest) -> Result<Option<TokenEntry>, Error> {
         Ok(self.load(digest).await?.filter(|entry| entry.is_alive(now())))
     }
@@ -284,6 +324,9 @@ impl TokenStore {
 
     /// Makes a token. All of it is stored at once or not at all.
     pub async fn create(&self, new: NewToken) -> Result<(SecretText, Arc<TokenEntry>), Error> {
+        if new.kind == TokenKind::Batch {
+            return self.make_batch(new.into_entry()).await;
+        }
         let token = match new.id {
             Some(ref id) => id.clone(),
             None => SecretText::new(format!("hvs.{}", random_text(TOKEN_LENGTH).expose())),
@@ -339,10 +382,19 @@ impl TokenStore {
         format!("accessor/{}", self.digester.digest(accessor))
     }
 
-    /// Gives a token a new end. `ttl` in seconds from now, already within all limits.
-    pub async fn renew(&self, digest: &Digest, ttl: u64) -> Result<TokenEntry, Error> {
+    /// Gives a token a new end. `ttl` in seconds from now, already within all limits; `login` as
+    /// the auth method wants to be asked next time.
+    pub async fn renew(
+        &self,
+        digest: &Digest,
+        ttl: u64,
+        login: Option<Box<Login>>,
+    ) -> Result<TokenEntry, Error> {
         let _guard = self.lock(digest).await;
         let mut entry = self.lookup(digest).await?.ok_or(Error::Denied)?;
+        if login.is_some() {
+            entry.login = login;
+        }
         entry.life.ttl = ttl;
         entry.life.last_renewal_time = now();
         entry.life.expire_time = now().saturating_add(ttl);
@@ -359,7 +411,11 @@ impl NewToken {
         policies.sort();
         policies.dedup();
         TokenEntry {
-            accessor: random_text(TOKEN_LENGTH).expose().to_owned(),
+            accessor: match self.kind {
+                TokenKind::Service => random_text(TOKEN_LENGTH).expose().to_owned(),
+                // There is nothing stored to be found by it.
+                TokenKind::Batch => String::new(),
+            },
             parent: self.parent.map(|p| p.to_string()).unwrap_or_default(),
             policies,
             path: self.path,
@@ -377,9 +433,11 @@ impl NewToken {
                 renewable: self.renewable,
                 uses: self.num_uses,
             },
-            role: String::new(),
-            entity_id: String::new(),
+            role: self.role,
+            entity_id: self.entity_id,
             bound_cidrs: self.bound_cidrs,
+            kind: self.kind,
+            login: self.login,
         }
     }
 }

@@ -18,6 +18,7 @@ pub use plugins::TestPlugins;
 /// A server and everything around it that a test may touch.
 pub struct Server {
     pub core: Arc<Core>,
+    pub barrier: Barrier,
     pub plugins: Arc<TestPlugins>,
     pub storage: Arc<FaultInjector>,
     pub share: Vec<u8>,
@@ -45,13 +46,13 @@ impl Server {
         let storage = Arc::new(FaultInjector::new(Arc::new(Memory::new())));
         let plugins = Arc::new(TestPlugins::default());
         let barrier = Barrier::new(storage.clone());
-        let core = Core::new(config(), barrier, plugins.clone());
+        let core = Core::new(config(), barrier.clone(), plugins.clone());
         let request = InitRequest { secret_shares: 1, secret_threshold: 1, root_token: None };
         let made = core.initialize(request).await.expect("initialize");
         let share = made.shares[0].to_vec();
         core.unseal(&share).await.expect("unseal");
         let root = made.root_token.expose().to_owned();
-        Self { core, plugins, storage, share, root }
+        Self { core, barrier, plugins, storage, share, root }
     }
 
     /// Unsealed, with the test engine at `kv/`.

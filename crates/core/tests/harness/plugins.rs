@@ -14,7 +14,7 @@ use boltwork_framework::{Engine, Reply, Request, Result, Routes, into_backend, p
 use boltwork_logical::{
     Auth, Backend, BackendKind, BoxFuture, Data, Entry, Error, Failure, Lease, OpenedDatabase,
     Operation, PluginEntry, PluginId, PluginKind, PluginStatus, Plugins, Registration, Running,
-    Setup, SpecialPaths, Storage, TokenWish,
+    Setup, SpecialPaths, Storage, TokenType, TokenWish,
 };
 use parking_lot::Mutex;
 use schemars::JsonSchema;
@@ -80,7 +80,7 @@ impl TestPlugins {
             "good" | "old" | "uninitializable" | "panics" | "hangs" => {
                 into_backend(Good { switches: Arc::clone(switches) }, setup)?
             }
-            "login" => into_backend(Login, setup)?,
+            "login" => into_backend(Login { switches: Arc::clone(switches) }, setup)?,
             other => return Err(Error::invalid(format!("plugin not found: {other}"))),
         };
         switches.alive.fetch_add(1, Ordering::SeqCst);
@@ -264,7 +264,9 @@ impl Good {
 }
 
 /// Lets everybody in; `login-and-error` does so with an error beside it.
-struct Login;
+struct Login {
+    switches: Arc<Switches>,
+}
 
 #[derive(Deserialize, JsonSchema)]
 struct Who {
@@ -274,6 +276,14 @@ struct Who {
     bound_cidrs: Vec<String>,
     #[serde(default)]
     num_uses: i64,
+    #[serde(default)]
+    batch: bool,
+}
+
+/// What the login remembers of itself.
+#[derive(Deserialize, JsonSchema)]
+struct Remembered {
+    who: String,
 }
 
 impl Engine for Login {
@@ -283,6 +293,7 @@ impl Engine for Login {
             path("login-and-error").login(Self::login_and_error),
             path("not-a-login").write(Self::login),
         ])
+        .renew_login(Self::renew)
     }
 }
 
@@ -291,6 +302,20 @@ impl Login {
         let mut auth = auth(req.fields.policies);
         auth.token.bound_cidrs = req.fields.bound_cidrs;
         auth.token.num_uses = req.fields.num_uses;
+        auth.internal = Data::parse(br#"{"who":"alice"}"#.to_vec())?;
+        if req.fields.batch {
+            auth.token.token_type = TokenType::Batch;
+        }
+        Ok(Reply::auth(auth))
+    }
+
+    /// Alice may go on for 100 seconds, unless the test says that she is gone.
+    async fn renew(&self, req: Request<Remembered>) -> Result<Reply> {
+        if req.fields.who != "alice" || self.switches.fail_revocation.load(Ordering::SeqCst) {
+            return Err(Error::invalid("alice is gone"));
+        }
+        let mut auth = req.auth().cloned().ok_or_else(|| Error::internal("no auth"))?;
+        auth.lease.ttl = Duration::from_secs(100);
         Ok(Reply::auth(auth))
     }
 

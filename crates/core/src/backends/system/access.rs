@@ -59,8 +59,7 @@ impl System {
             return Err(Error::internal("no token found"));
         }
         let active = self.active()?;
-        let digest = active.tokens.digest(&req.fields.token);
-        let entry = active.tokens.lookup(&digest).await?;
+        let entry = active.tokens.lookup_token(&req.fields.token).await?;
         let entry = entry.ok_or_else(|| Error::invalid(one_error("invalid token")))?;
         answer(&*active.policies.acl(&entry.policies).await?, req.fields)
     }

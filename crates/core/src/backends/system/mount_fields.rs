@@ -139,7 +139,7 @@ impl ConfigFields {
             max_lease_ttl: ttl("max", &self.max_lease_ttl.0)?,
             force_no_cache: self.force_no_cache,
             listing_visibility: visibility(&self.listing_visibility)?,
-            token_type: self.token_type,
+            token_type: token_type(&self.token_type)?,
             passthrough_request_headers: self.passthrough_request_headers.map(Words::list),
             allowed_response_headers: self.allowed_response_headers.map(Words::list),
             audit_non_hmac_request_keys: self.audit_non_hmac_request_keys.map(Words::list),
@@ -160,6 +160,14 @@ pub fn ttl(which: &str, text: &str) -> Result<u64> {
     text.parse()
         .map(Ttl::as_secs)
         .map_err(|_| Error::invalid(format!("unable to parse {which} TTL of {text}")))
+}
+
+/// What an auth method does about the kind of its tokens.
+pub fn token_type(text: &str) -> Result<String> {
+    match text {
+        "" | "default-service" | "default-batch" | "service" | "batch" => Ok(text.to_owned()),
+        _ => Err(Error::invalid("invalid value for 'token_type'")),
+    }
 }
 
 /// `unauth`, `hidden` or nothing.

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{
     System,
-    mount_fields::{ConfigFields, MountFields, ttl, visibility},
+    mount_fields::{ConfigFields, MountFields, token_type, ttl, visibility},
     mount_info,
 };
 use crate::mounts::{MountConfig, MountFlags, NewMount, Table, Tune};
@@ -111,8 +111,9 @@ impl System {
     }
 
     async fn tune(&self, table: Table, path: &str, fields: MountFields) -> Result<Reply> {
-        if fields.token_type.is_some() {
+        if let Some(kind) = &fields.token_type {
             check_token_type(table, path)?;
+            token_type(kind)?;
         }
         let default = fields.default_lease_ttl.as_deref().map(|t| ttl("default", t)).transpose()?;
         let max = fields.max_lease_ttl.as_deref().map(|t| ttl("max", t)).transpose()?;
@@ -122,7 +123,7 @@ impl System {
         {
             self.check_upgrade(table, path, &options["version"])?;
         }
-        let (lists, token_type) = (
+        let (lists, kind) = (
             [
                 fields.passthrough_request_headers,
                 fields.allowed_response_headers,
@@ -135,7 +136,7 @@ impl System {
             set(&mut config.default_lease_ttl, default);
             set(&mut config.max_lease_ttl, max);
             set(&mut config.listing_visibility, shown);
-            set(&mut config.token_type, token_type);
+            set(&mut config.token_type, kind);
             let [passthrough, allowed, request_keys, response_keys] = lists;
             set_list(&mut config.passthrough_request_headers, passthrough);
             set_list(&mut config.allowed_response_headers, allowed);

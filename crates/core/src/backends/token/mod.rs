@@ -1,9 +1,14 @@
 //! `auth/token/`: making, looking up, renewing and revoking tokens.
 //!
-//! Roles, batch tokens and tidying are not here yet.
+//! Here: looking up and revoking. Making, renewing, roles and tidying have files of their own.
 
 mod create;
+mod policies;
+mod renew;
+mod role;
+mod roles;
 mod show;
+mod tidy;
 
 use std::sync::{Arc, Weak};
 
@@ -15,9 +20,8 @@ use serde::Deserialize;
 use super::{alive, one_error};
 use crate::{
     active::Active,
-    mounts::effective_ttls,
     session::Session,
-    tokens::{Digest, TokenEntry, TtlWish},
+    tokens::{Digest, TokenEntry},
 };
 
 /// The engine.
@@ -56,6 +60,9 @@ impl Engine for Tokens {
             path("create")
                 .help("Makes a token that is a child of the caller's.")
                 .write(Self::create),
+            path("create/{role_name}")
+                .help("Makes a token as a role says.")
+                .write(Self::create_by_role),
             path("create-orphan")
                 .help("Makes a token without a parent.")
                 .write(Self::create_orphan),
@@ -85,6 +92,14 @@ impl Engine for Tokens {
                 .sudo()
                 .help("Ends a token; its children live on without a parent.")
                 .write(Self::revoke_orphan),
+            path("roles").help("Names of the roles.").list(Self::roles),
+            path("roles/{role_name}")
+                .help("What tokens a role makes.")
+                .exists(Self::role_exists)
+                .read(Self::read_role)
+                .write(Self::write_role)
+                .delete(Self::delete_role),
+            path("tidy").help("Removes what tokens that are gone left behind.").write(Self::tidy),
             path("accessors").sudo().help("Accessors of all tokens.").list(Self::accessors),
         ])
         .help("Tokens: the credential that every request carries.")
@@ -105,8 +120,7 @@ impl Tokens {
             return self.lookup_self(req.map(|_| ())).await;
         }
         let active = self.active()?;
-        let digest = active.tokens.digest(&req.fields.token);
-        let entry = active.tokens.lookup(&digest).await?.ok_or_else(bad_token)?;
+        let entry = active.tokens.lookup_token(&req.fields.token).await?.ok_or_else(bad_token)?;
         Ok(Reply::data(show::lookup(&entry, &req.fields.token)))
     }
 
@@ -135,66 +149,20 @@ impl Tokens {
         Ok(entry.map(|entry| (digest, entry)))
     }
 
-    async fn renew(&self, req: Request<Given>) -> Result<Reply> {
-        if req.fields.token.is_empty() {
-            return Err(Error::invalid("missing token ID"));
-        }
-        let digest = self.active()?.tokens.digest(&req.fields.token);
-        self.renew_by_digest(&digest, &req.fields.token, req.fields.increment.as_secs()).await
-    }
-
-    async fn renew_self(&self, req: Request<Given>) -> Result<Reply> {
-        let session = Session::of(req.caller().session.as_ref())?;
-        let increment = req.fields.increment.as_secs();
-        self.renew_by_digest(&session.digest, session.token.expose(), increment).await
-    }
-
-    async fn renew_accessor(&self, req: Request<Accessor>) -> Result<Reply> {
-        let (digest, _) = self.by_accessor(&req.fields.accessor).await?;
-        self.renew_by_digest(&digest, "", req.fields.increment.as_secs()).await
-    }
-
-    async fn renew_by_digest(&self, digest: &Digest, token: &str, increment: u64) -> Result<Reply> {
-        let active = self.active()?;
-        let missing = || Error::invalid("token not found");
-        let entry = active.tokens.lookup(digest).await?.ok_or_else(missing)?;
-        if entry.life.expire_time == 0 {
-            return Err(Error::invalid("invalid lease ID"));
-        }
-        if !entry.life.renewable {
-            return Err(Error::invalid("lease is not renewable"));
-        }
-        let mount = active
-            .mounts
-            .route(&entry.path)
-            .ok_or_else(|| Error::invalid("the auth method that made the token is gone"))?
-            .0;
-        let wish = TtlWish {
-            ttl: increment,
-            period: entry.life.period,
-            explicit_max_ttl: entry.life.explicit_max_ttl,
-            backend_max_ttl: 0,
-            created: u64::try_from(entry.creation_time).ok(),
-        };
-        let (ttl, warnings) = wish.settle(effective_ttls(active.mounts.facts(), &mount))?;
-        let entry = active.tokens.renew(digest, ttl).await?;
-        // As at its creation; how many are left is what a lookup says.
-        let entry = TokenEntry { num_uses: entry.life.uses.max(entry.num_uses), ..entry };
-        let reply = Reply::auth(show::auth(&entry, token));
-        Ok(warnings.into_iter().fold(reply, Reply::warning))
-    }
-
     async fn revoke(&self, req: Request<Given>) -> Result<Reply> {
         if req.fields.token.is_empty() {
             return Err(Error::invalid("missing token ID"));
         }
         let active = self.active()?;
+        let entry = active.tokens.lookup_token(&req.fields.token).await?;
+        refuse_batch(entry.as_ref())?;
         active.tokens.revoke_tree(&active.tokens.digest(&req.fields.token)).await?;
         Ok(Reply::empty())
     }
 
     async fn revoke_self(&self, req: Request) -> Result<Reply> {
         let session = Session::of(req.caller().session.as_ref())?;
+        refuse_batch(Some(&session.entry))?;
         self.active()?.tokens.revoke_tree(&session.digest).await?;
         Ok(Reply::empty())
     }
@@ -217,7 +185,9 @@ impl Tokens {
         }
         let active = self.active()?;
         let digest = active.tokens.digest(&req.fields.token);
-        if active.tokens.lookup(&digest).await?.is_none() {
+        let entry = active.tokens.lookup_token(&req.fields.token).await?;
+        refuse_batch(entry.as_ref())?;
+        if entry.is_none() {
             return Err(Error::invalid("token to revoke not found"));
         }
         active.tokens.revoke_orphaning(&digest).await?;
@@ -226,6 +196,14 @@ impl Tokens {
 
     async fn accessors(&self, _: Request) -> Result<Reply> {
         Ok(Reply::keys(&self.active()?.tokens.accessors(MAX_ACCESSORS).await?))
+    }
+}
+
+/// A batch token ends at its time, or with its parent.
+fn refuse_batch(entry: Option<&TokenEntry>) -> Result<()> {
+    match entry.is_some_and(TokenEntry::is_batch) {
+        true => Err(Error::invalid("batch tokens cannot be revoked")),
+        false => Ok(()),
     }
 }
 

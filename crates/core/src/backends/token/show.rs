@@ -28,7 +28,7 @@ pub fn lookup(entry: &TokenEntry, token: &str) -> Value {
         "explicit_max_ttl": life.explicit_max_ttl,
         "entity_id": entry.entity_id,
         "renewable": life.renewable && life.expire_time > 0,
-        "type": "service",
+        "type": entry.kind.as_str(),
     });
     let Value::Object(fields) = &mut data else { return data };
     // The first root token was never issued by a mount.
@@ -66,7 +66,10 @@ pub fn auth(entry: &TokenEntry, token: &str) -> Auth {
         policies: entry.policies.clone(),
         metadata: entry.meta.clone().unwrap_or_default(),
         token: TokenWish {
-            token_type: TokenType::Service,
+            token_type: match entry.is_batch() {
+                true => TokenType::Batch,
+                false => TokenType::Service,
+            },
             num_uses: entry.num_uses,
             period: Duration::from_secs(entry.life.period),
             explicit_max_ttl: Duration::from_secs(entry.life.explicit_max_ttl),
