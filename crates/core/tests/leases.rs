@@ -4,7 +4,7 @@ mod harness;
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use boltwork_logical::{Operation, Secret};
+use boltwork_logical::{Operation, Secret, Storage};
 use harness::{Server, fields, refusal, request, until};
 use serde_json::{Value, json};
 
@@ -232,4 +232,36 @@ async fn no_secret_outlives_its_token_however_close_they_come() {
         }
     }
     until("all are taken back", async || users(&server) == 0).await;
+}
+
+#[tokio::test]
+async fn tidying_ends_the_leases_of_tokens_that_are_gone_and_no_others() {
+    let server = Server::with_engine().await;
+    server.policy("user", r#"path "kv/creds" { capabilities = ["read"] }"#).await;
+    let (a, b) = (
+        server.token(json!({ "policies": ["user"], "ttl": "1h" })).await,
+        server.token(json!({ "policies": ["user"], "ttl": "1h" })).await,
+    );
+    for token in [&a, &b] {
+        server.read(token, "kv/creds").await.expect("creds");
+    }
+    // As damage might leave it: the token's entry is gone, its lease is not.
+    let view = server.barrier.view("sys/token/").expect("view");
+    let shown = fields(server.read(&a, "auth/token/lookup-self").await);
+    let mut lost = None;
+    for key in view.list("id/").await.expect("list") {
+        let entry = view.get(&format!("id/{key}")).await.expect("get").expect("an entry");
+        let entry: Value = serde_json::from_slice(&entry.value).expect("JSON");
+        if entry["accessor"] == shown["accessor"] {
+            lost = Some(key);
+        }
+    }
+    view.delete(&format!("id/{}", lost.expect("the token"))).await.expect("delete");
+    let begun = server.write(&server.root, "sys/leases/tidy", Value::Null).await;
+    assert_eq!(fields(begun)["http_status_code"], 202);
+    let users = || server.plugins.switches.users.lock().len();
+    until("one user is taken back", async || users() == 1).await;
+    let count =
+        fields(server.root(Operation::List, "sys/leases/lookup/kv/creds", Value::Null).await);
+    assert_eq!(count["keys"].as_array().map(Vec::len), Some(1));
 }

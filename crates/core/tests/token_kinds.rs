@@ -199,7 +199,7 @@ async fn a_token_made_against_a_role_is_renewed_as_the_role_is_now() {
     server.root(Operation::Delete, "auth/token/roles/r", Value::Null).await.expect("delete");
     let refused = server.write(&token, "auth/token/renew-self", Value::Null).await;
     let text = "original token role \"r\" could not be found, not renewing";
-    assert_eq!(refusal(refused), text);
+    assert!(refusal(refused).contains(text));
 }
 
 #[tokio::test]

@@ -142,10 +142,7 @@ async fn a_token_never_gets_more_than_its_parent_has() {
         (json!({ "no_parent": true }), "root or sudo privileges required to create orphan token"),
         (json!({ "period": "1h" }), "root or sudo privileges required to create periodic token"),
         (json!({ "id": "mine" }), "root or sudo privileges required to specify token id"),
-        (
-            json!({ "policies": ["response-wrapping"] }),
-            "child policies must be subset of parent",
-        ),
+        (json!({ "policies": ["response-wrapping"] }), "child policies must be subset of parent"),
     ] {
         assert_eq!(refusal(create(wish.clone()).await), text, "{wish}");
     }

@@ -7,6 +7,7 @@ mod entry;
 mod renew;
 mod revoke;
 mod store;
+mod tidy;
 
 pub use entry::LeaseEntry;
 pub use revoke::Force;

@@ -23,6 +23,9 @@ const PAUSE: u64 = 10;
 /// Longest pause.
 const LONGEST_PAUSE: u64 = 15 * 60;
 
+/// Most bytes that are kept of why a lease is irrevocable.
+const LONGEST_REASON: usize = 240;
+
 /// After so many failures in one life of the server a lease counts as irrevocable.
 const ATTEMPTS: u32 = 6;
 
@@ -90,7 +93,7 @@ impl Leases {
         }
         let given_up = self.alone(id, async {
             if let Some(mut entry) = self.get(id).await? {
-                entry.revoke_error = error.to_string();
+                entry.revoke_error = last_word(error, count);
                 self.save(&entry).await?;
             }
             self.failures.lock().remove(id);
@@ -179,4 +182,19 @@ impl Leases {
             None => Ok(reply),
         }
     }
+}
+
+/// Why a lease counts as irrevocable, for whoever lists them.
+fn last_word(error: &Error, attempts: u32) -> String {
+    let mut text = match *error == Error::Unrecoverable {
+        true => error.to_string(),
+        false if attempts >= ATTEMPTS => format!("out of retries: {error}"),
+        false => error.to_string(),
+    };
+    if text.len() > LONGEST_REASON {
+        let end = (0..=LONGEST_REASON).rev().find(|at| text.is_char_boundary(*at));
+        text.truncate(end.unwrap_or(0));
+    }
+    // An empty text would say that there is hope.
+    if text.is_empty() { "unknown".to_owned() } else { text }
 }

@@ -5,7 +5,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, OnceLock, Weak},
+    sync::{Arc, OnceLock, Weak, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -31,6 +31,7 @@ pub struct Leases {
     pub(super) failures: Mutex<HashMap<String, u32>>,
     /// One change of a lease at a time.
     busy: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    pub(super) tidying: AtomicBool,
     server: OnceLock<Weak<Active>>,
 }
 
@@ -58,6 +59,7 @@ impl Leases {
             due: Due::default(),
             failures: Mutex::default(),
             busy: Mutex::default(),
+            tidying: AtomicBool::new(false),
             server: OnceLock::new(),
         }
     }

@@ -38,9 +38,9 @@ pub fn invalid() -> Error {
 
 /// Whether a request that takes a wrapping token has a good one. Spends nothing.
 pub async fn check(active: &Active, inbound: &Inbound) -> Result<About, Error> {
-    if inbound.operation != Operation::Update
-        || !TAKES_WRAPPING_TOKEN.contains(&inbound.path.trim_end_matches('/'))
-    {
+    let path = inbound.path.trim_end_matches('/');
+    let reads = inbound.operation == Operation::Read && path == "sys/wrapping/lookup";
+    if !(inbound.operation == Operation::Update || reads) || !TAKES_WRAPPING_TOKEN.contains(&path) {
         return Ok(About::Ordinary);
     }
     #[derive(serde::Deserialize, Default)]
@@ -54,7 +54,10 @@ pub async fn check(active: &Active, inbound: &Inbound) -> Result<About, Error> {
         .map_err(|_| Error::invalid("could not decode token in request body"))?;
     let (token, about) = match &body.token {
         Some(token) if token.is_empty() => {
-            return Err(Error::invalid("empty token in request body"));
+            return Err(Error::Coded {
+                status: 403,
+                message: "error validating wrapping token: empty token in request body".to_owned(),
+            });
         }
         Some(token) => (token.as_str(), About::InBody),
         None => (inbound.token.expose(), About::Caller),

@@ -220,19 +220,42 @@ pub const KNOWN: &[Known] = &[
         &["/auth/", "/warnings"],
         "a list may be one text with commas, as in all other places",
     ),
-    // What this server does not have yet.
     known(
-        "tokens",
-        &[
-            "create a batch token",
-            "look up the batch one",
-            "renew the batch one",
-            "self as batch",
-            "revoke batch",
-        ],
-        &["status", "content-type", "body", "/"],
-        "there are no batch tokens yet",
+        "roles",
+        &["look up full"],
+        &["/data/explicit_max_ttl", "/data/period"],
+        "limits that come from the role are shown too",
     ),
+    known("roles", &["tidy"], &["/warnings/0"], "the text of Vault"),
+    known(
+        "leases",
+        &[
+            "renew nobody by PUT",
+            "renew nobody by the old path",
+            "revoke nobody by the old path",
+            "revoke nobody by the old name",
+            "revoke a prefix by the old path",
+            "force by the old path",
+        ],
+        &["status", "content-type", "body", "/errors/0"],
+        "OpenBao gave the old paths up, which Vault still has",
+    ),
+    known("leases", &["tidy"], &["/warnings/0"], "the text of Vault"),
+    known("leases", &["a bad limit"], &["/errors/0"], "the reason without Go's name for it"),
+    known(
+        "wrapping",
+        &["wrap", "rewrap", "wrap nothing", "wrap a token"],
+        &["/request_id"],
+        "the request can be found in the audit log by it",
+    ),
+    known("wrapping", &["wrap a bad ttl"], &["/errors/0"], "the reason in our own words"),
+    known(
+        "wrapping",
+        &["keep nothing"],
+        &["status", "/errors/0"],
+        "what the caller leaves out is no fault of the server",
+    ),
+    // What this server does not have yet.
     known(
         "errors",
         &["a bad query"],

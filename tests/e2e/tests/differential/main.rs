@@ -8,6 +8,7 @@
 
 mod known;
 mod tables;
+mod token_tables;
 
 use boltwork_e2e::{Answer, Call, Difference, Kind, Server, Setup, compare};
 use serde_json::Value;
@@ -36,6 +37,8 @@ struct Step {
     keep: Option<(&'static str, &'static str)>,
     /// Asked again until both servers answer with success, for what is prepared in the background.
     eventually: bool,
+    /// For how long the answer is to be wrapped.
+    wrap: Option<&'static str>,
 }
 
 impl Step {
@@ -49,6 +52,7 @@ impl Step {
             content_type: None,
             keep: None,
             eventually: false,
+            wrap: None,
         }
     }
 
@@ -70,6 +74,11 @@ impl Step {
     /// Keeps the text at a JSON pointer of the answer for later steps.
     const fn keep(mut self, name: &'static str, pointer: &'static str) -> Self {
         self.keep = Some((name, pointer));
+        self
+    }
+
+    const fn wrap(mut self, ttl: &'static str) -> Self {
+        self.wrap = Some(ttl);
         self
     }
 
@@ -122,10 +131,11 @@ impl Side {
             Who::Kept(name) => self.server.api().with_token(&self.kept[name]),
         };
         let headers = step.content_type.map(|value| ("Content-Type".to_owned(), value.to_owned()));
+        let wrap = step.wrap.map(|ttl| ("X-Vault-Wrap-TTL".to_owned(), ttl.to_owned()));
         api.send(&Call {
             method: step.method.to_owned(),
             target: self.filled(step.target),
-            headers: headers.into_iter().collect(),
+            headers: headers.into_iter().chain(wrap).collect(),
             body: step.body.map(|body| self.filled(body).into_bytes()),
         })
     }
@@ -241,6 +251,21 @@ fn password_policies_look_the_same() {
 #[test]
 fn tokens_look_the_same() {
     run("tokens", tables::TOKENS);
+}
+
+#[test]
+fn token_roles_look_the_same() {
+    run("roles", token_tables::ROLES);
+}
+
+#[test]
+fn leases_look_the_same() {
+    run("leases", token_tables::LEASES);
+}
+
+#[test]
+fn wrapping_and_cubbyholes_look_the_same() {
+    run("wrapping", token_tables::WRAPPING);
 }
 
 #[test]

@@ -211,6 +211,7 @@ fn wrapping_paths() -> Vec<Path<System>> {
         path("wrapping/lookup")
             .unauthenticated()
             .help("What is known of a wrapping token; does not use it.")
+            .read(System::lookup_wrapping)
             .write(System::lookup_wrapping),
     ]
 }
@@ -230,6 +231,7 @@ fn lease_paths() -> Vec<Path<System>> {
             .sudo()
             .help("Leases that cannot be revoked.")
             .read(System::irrevocable_leases),
+        path("leases/tidy").help("Ends leases whose token is gone.").write(System::tidy_leases),
         path("leases/count").help("How many leases there are.").read(System::count_leases),
     ];
     // Each under its own name and under its old one.

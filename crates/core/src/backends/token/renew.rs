@@ -12,6 +12,7 @@ use boltwork_logical::{Auth, Connection, Data, Error, Operation};
 use super::{Accessor, Given, Tokens, role, show};
 use crate::{
     active::Active,
+    backends::one_error,
     mounts::{Mount, effective_ttls},
     session::Session,
     tokens::{Digest, Login, TokenEntry, TtlWish},
@@ -127,9 +128,10 @@ impl Renewal {
         if !self.entry.role.is_empty() {
             let name = &self.entry.role;
             let role = role::find(mount.storage.as_ref(), name).await?.ok_or_else(|| {
-                Error::internal(format!(
-                    "original token role {name:?} could not be found, not renewing"
-                ))
+                Error::internal(one_error(&format!(
+                    "failed to renew entry: original token role {name:?} could not be found, not \
+                     renewing"
+                )))
             })?;
             said.period = role.token.token_period.as_secs();
             said.explicit_max_ttl = role.token.token_explicit_max_ttl.as_secs();
