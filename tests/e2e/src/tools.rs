@@ -71,6 +71,15 @@ pub fn our_kv() -> PathBuf {
     built("boltwork-secret-kv", "BOLTWORK_SECRET_KV_BIN")
 }
 
+/// The SDK's example of a database plugin.
+///
+/// # Panics
+///
+/// If it has not been built.
+pub fn nginx_users() -> PathBuf {
+    built("examples/nginx_users", "BOLTWORK_NGINX_USERS_BIN")
+}
+
 /// The program that hurts whoever starts it as a plugin.
 ///
 /// # Panics
@@ -112,18 +121,18 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// A program of this workspace: named by the environment, or beside the running test.
+/// A program of this workspace: named by the environment, or beside the running test, or where Cargo
+/// puts programs while it keeps tests elsewhere.
 fn built(name: &str, variable: &str) -> PathBuf {
     if let Some(path) = std::env::var_os(variable) {
         return PathBuf::from(path);
     }
     let test = std::env::current_exe().expect("the running test has a path");
-    let found = test
-        .ancestors()
-        .skip(1)
-        .take(2)
-        .map(|folder| folder.join(name))
-        .find(|path| path.is_file());
+    let target = std::env::var_os("CARGO_TARGET_DIR");
+    let target = target.map_or_else(|| root().join("target"), PathBuf::from).join("debug");
+    let beside = test.ancestors().skip(1).take(2);
+    let found =
+        beside.chain([&*target]).map(|folder| folder.join(name)).find(|path| path.is_file());
     found.unwrap_or_else(|| {
         panic!("{name} is not built beside {}: run `make e2e`, or set {variable}", test.display())
     })
