@@ -16,6 +16,8 @@ pub(crate) enum Doing {
     Preflight,
     /// Starting it for a mount.
     Starting,
+    /// Starting it for a connection to a database.
+    Opening,
 }
 
 /// The plugin in a sentence: `mock (secret, v1.0.0)`.
@@ -34,11 +36,15 @@ pub(crate) fn tell(doing: Doing, entry: &PluginEntry, error: &HostError) -> Erro
         (HostError::Closed, _) => return Error::Sealed,
         (HostError::Permissions(_), _) => return Error::Internal(error.to_string()),
         // The mount asks for what this plugin is not: whoever mounts it is to know.
-        (HostError::WrongKind(_), Doing::Starting) => return Error::Invalid(error.to_string()),
+        (HostError::WrongKind(_), Doing::Starting | Doing::Opening) => {
+            return Error::Invalid(error.to_string());
+        }
         (_, Doing::Preflight) => ("was not registered, because it cannot run", Error::Invalid),
-        (_, Doing::Starting) => ("cannot be started", Error::Unavailable),
+        (_, Doing::Starting | Doing::Opening) => ("cannot be started", Error::Unavailable),
     };
-    kind(format!("plugin {plugin}, command {command:?}, {what}: {error}{next}"))
+    // Scripts look for Vault's words.
+    let said = if doing == Doing::Opening { "invalid database version: " } else { "" };
+    kind(format!("{said}plugin {plugin}, command {command:?}, {what}: {error}{next}"))
 }
 
 /// What to do next, where that does not follow from the reason.

@@ -191,8 +191,8 @@ impl PluginHost {
         mount_point: &str,
     ) -> Result<OpenedDatabase, Error> {
         let opened = self.starter.open_database(entry).await;
-        let remote = opened.map_err(|error| tell(Doing::Starting, entry, &error))?;
-        let connection = Connection::remote(entry.id.clone(), mount_point, remote);
+        let opened = opened.map_err(|error| tell(Doing::Opening, entry, &error))?;
+        let connection = Connection::remote(entry.id.clone(), mount_point, opened);
         self.databases.add(&connection);
         Ok(OpenedDatabase {
             database: connection,

@@ -7,7 +7,7 @@ use boltwork_logical::{BackendKind, PluginEntry, PluginKind, Setup};
 use tokio::sync::watch;
 
 use crate::HostError;
-use crate::database::Remote;
+use crate::database::Opened;
 use crate::folder::RuntimeFolder;
 use crate::live::Live;
 use crate::pool::Pool;
@@ -65,12 +65,12 @@ impl Starter {
     }
 
     /// Opens a connection of a database plugin, in a running process or in a new one.
-    pub async fn open_database(&self, entry: &PluginEntry) -> Result<Remote, HostError> {
+    pub async fn open_database(&self, entry: &PluginEntry) -> Result<Opened, HostError> {
         let order = self.order(entry, false)?;
         self.rules.check_permissions(&order.path)?;
         let opened = async {
             let member = self.pool.join(&order, self.process(order.clone())).await?;
-            Remote::begin(member, self.rules.start_timeout).await
+            Opened::begin(member, self.rules.start_timeout).await
         };
         self.unless_sealed(Box::pin(opened)).await
     }

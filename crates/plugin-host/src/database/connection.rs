@@ -8,6 +8,7 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use boltwork_logical::{
     BoxFuture, Data, Database, DatabaseError, MadeUser, NewUser, PluginId, SecretText, UserChange,
@@ -15,9 +16,29 @@ use boltwork_logical::{
 use futures_util::FutureExt;
 use tokio::sync::RwLock;
 
-use super::Remote;
+use super::{Older, Remote};
+use crate::HostError;
 use crate::error::ended;
-use crate::process::Process;
+use crate::process::{Member, Process};
+
+/// What was opened in a plugin's process.
+pub(crate) struct Opened {
+    pub database: Arc<dyn Database>,
+    pub process: Arc<Process>,
+}
+
+impl Opened {
+    /// Opens a connection in a process that was joined for it, over the version of the protocol
+    /// that it speaks.
+    pub async fn begin(member: Member, limit: Duration) -> Result<Self, HostError> {
+        let process = member.process().clone();
+        let database: Arc<dyn Database> = match process.client.version() {
+            3 | 4 => Arc::new(Older::begin(member, limit).await?),
+            _ => Arc::new(Remote::begin(member, limit).await?),
+        };
+        Ok(Self { database, process })
+    }
+}
 
 /// An open connection.
 pub(crate) struct Connection {
@@ -42,9 +63,9 @@ impl Connection {
     }
 
     /// A connection in a plugin's process.
-    pub fn remote(id: PluginId, mount_point: &str, remote: Remote) -> Arc<Self> {
-        let process = remote.process().clone();
-        let connection = Self::new(id, mount_point, Arc::new(remote), Some(process.clone()));
+    pub fn remote(id: PluginId, mount_point: &str, opened: Opened) -> Arc<Self> {
+        let Opened { database, process } = opened;
+        let connection = Self::new(id, mount_point, database, Some(process.clone()));
         Self::watch(&connection, &process);
         connection
     }

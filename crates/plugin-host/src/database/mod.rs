@@ -1,7 +1,8 @@
 //! Database plugins: open connections, in the server's process or in a plugin's.
 //!
 //! * `checks`: what is refused before the plugin is asked.
-//! * `remote`: one connection in a plugin's process, over version 5 of the protocol.
+//! * `remote`, `older`: one connection in a plugin's process, over version 5 of the protocol, and
+//!   over version 4. `seat`: what they have in common.
 //! * `connection`: any of them as the database engine has it: counted, closed, replaced by a reload.
 //! * `open`: which connections there are.
 //!
@@ -9,9 +10,12 @@
 
 mod checks;
 mod connection;
+mod older;
 mod open;
 mod remote;
+mod seat;
 
-pub(crate) use connection::Connection;
+pub(crate) use connection::{Connection, Opened};
+pub(crate) use older::Older;
 pub(crate) use open::Open;
 pub(crate) use remote::{Remote, SERVICE};

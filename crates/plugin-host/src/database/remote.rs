@@ -1,9 +1,8 @@
-//! One connection in a plugin's process: version 5 of the database protocol (wire spec 4.1).
+//! One connection in a plugin's process over version 5 of the database protocol (wire spec 4.1).
 //!
-//! Every call has an end, also with a plugin that never answers. Left out: who may still call
-//! (`connection`).
+//! Left out: who may still call (`connection`).
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::fmt::Display;
 use std::time::Duration;
 
 use boltwork_logical::{BoxFuture, Data, Database, DatabaseError, MadeUser, NewUser, UserChange};
@@ -16,67 +15,41 @@ use boltwork_wire::{
 };
 use go_plugin::{Channel, MAX_MESSAGE};
 use tonic::metadata::{Ascii, MetadataValue};
-use tonic::{Code, Request, Response, Status};
+use tonic::{Request, Response, Status};
 
 use super::checks;
+use super::seat::{CALL, LARGEST_ANSWER, SHORT_CALL, Seat};
 use crate::HostError;
 use crate::error::rpc_text;
 use crate::live::{MULTIPLEX_ID, multiplex_id};
-use crate::process::{Member, Process};
+use crate::process::Member;
 
 /// The service that is called.
 pub(crate) const SERVICE: &str = "dbplugin.v5.Database";
-/// Longest call that works with the database: as long as a request may last in Vault.
-const CALL: Duration = Duration::from_secs(90);
-/// Longest call that only asks or says something.
-const SHORT_CALL: Duration = Duration::from_secs(1);
-/// Largest answer in bytes. Configurations and user names are small, whatever a plugin sends.
-const LARGEST_ANSWER: usize = 16 << 20;
 
 /// A connection in a plugin's process. Dropping it leaves the process.
 pub(crate) struct Remote {
     client: DatabaseClient<Channel>,
     multiplex_id: MetadataValue<Ascii>,
-    process: Arc<Process>,
-    /// Its place in the process, until it is closed.
-    member: Mutex<Option<Member>>,
+    seat: Seat,
 }
 
 impl Remote {
     /// Opens a connection in a process that was joined for it, and makes sure that the process is
     /// a database plugin. On failure the process is left.
     pub async fn begin(member: Member, limit: Duration) -> Result<Self, HostError> {
-        let process = member.process().clone();
-        let client = DatabaseClient::new(process.client.channel())
+        let client = DatabaseClient::new(member.process().client.channel())
             .max_decoding_message_size(LARGEST_ANSWER)
             .max_encoding_message_size(MAX_MESSAGE);
-        let member = Mutex::new(Some(member));
-        let remote = Self { client, multiplex_id: multiplex_id(), process, member };
-        let asked = tokio::time::timeout(limit, remote.ask()).await;
-        let asked = asked.unwrap_or_else(|_| {
-            Err(HostError::Timeout { during: "Type", seconds: limit.as_secs() })
-        });
-        match asked {
+        let remote = Self { client, multiplex_id: multiplex_id(), seat: Seat::new(member) };
+        let mut client = remote.client();
+        let asked = client.r#type(remote.request(Empty {}));
+        match remote.seat.serves(SERVICE, limit, asked).await {
             Ok(()) => Ok(remote),
             Err(error) => {
-                remote.leave().await;
+                remote.seat.leave().await;
                 Err(error)
             }
-        }
-    }
-
-    /// The process it is in.
-    pub fn process(&self) -> &Arc<Process> {
-        &self.process
-    }
-
-    async fn ask(&self) -> Result<(), HostError> {
-        match self.client().r#type(self.request(Empty {})).await {
-            Ok(_) => Ok(()),
-            Err(status) if status.code() == Code::Unimplemented => {
-                Err(HostError::Unserved { service: SERVICE })
-            }
-            Err(status) => Err(self.process.failed("Type", status).await),
         }
     }
 
@@ -97,25 +70,13 @@ impl Remote {
         limit: Duration,
         call: impl Future<Output = Result<Response<T>, Status>>,
     ) -> Result<T, DatabaseError> {
-        if self.process.is_gone() {
-            return Err(DatabaseError::Shutdown);
-        }
-        let answer = tokio::time::timeout(limit, call).await;
-        match answer.unwrap_or_else(|_| Err(Status::deadline_exceeded("context deadline exceeded")))
-        {
-            Ok(answer) => Ok(answer.into_inner()),
-            Err(status) if self.process.is_lost(&status).await => Err(DatabaseError::Shutdown),
-            Err(status) => Err(DatabaseError::Failed(format!("{said}: {}", rpc_text(&status)))),
-        }
+        let answer = self.seat.call(limit, call).await?;
+        answer.map_err(|status| failed(said, rpc_text(&status)))
     }
+}
 
-    /// Leaves the process, and waits for its end if nobody else is in it.
-    async fn leave(&self) {
-        let member = self.member.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(member) = member {
-            member.leave().await;
-        }
-    }
+fn failed(said: &str, why: impl Display) -> DatabaseError {
+    DatabaseError::Failed(format!("{said}: {why}"))
 }
 
 fn statements(commands: &[String]) -> Option<Statements> {
@@ -124,18 +85,15 @@ fn statements(commands: &[String]) -> Option<Statements> {
 
 impl Database for Remote {
     fn initialize(&self, config: Data, verify: bool) -> BoxFuture<'_, Result<Data, DatabaseError>> {
+        const SAID: &str = "unable to initialize";
         Box::pin(async move {
-            let failed = |why: &dyn std::fmt::Display| {
-                DatabaseError::Failed(format!("unable to initialize: {why}"))
-            };
-            let config = config_to_wire(&config).map_err(|why| failed(&why))?;
+            let config = config_to_wire(&config).map_err(|why| failed(SAID, why))?;
             let request =
                 InitializeRequest { config_data: Some(config), verify_connection: verify };
             let mut client = self.client();
             let call = client.initialize(self.request(request));
-            let InitializeResponse { config_data } =
-                self.answer("unable to initialize", CALL, call).await?;
-            config_from_wire(config_data).map_err(|why| failed(&why))
+            let InitializeResponse { config_data } = self.answer(SAID, CALL, call).await?;
+            config_from_wire(config_data).map_err(|why| failed(SAID, why))
         })
     }
 
@@ -148,7 +106,7 @@ impl Database for Remote {
             let made = made_user_from_wire(self.answer(SAID, CALL, call).await?);
             if made.username.is_empty() {
                 // Nobody could use such a user, and nobody could remove it.
-                return Err(DatabaseError::Failed(format!("{SAID}: the plugin named no user")));
+                return Err(failed(SAID, "the plugin named no user"));
             }
             Ok(made)
         })
@@ -192,10 +150,10 @@ impl Database for Remote {
             let mut client = self.client();
             let call = client.close(self.request(Empty {}));
             if let Err(error) = self.answer("closing", SHORT_CALL, call).await {
-                let plugin = self.process.order.entry.id.name.as_str();
+                let plugin = self.seat.process().order.entry.id.name.as_str();
                 tracing::debug!(plugin, %error, "a database plugin did not close its connection");
             }
-            self.leave().await;
+            self.seat.leave().await;
         })
     }
 }
