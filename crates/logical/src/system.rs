@@ -61,6 +61,17 @@ pub trait SystemView: Send + Sync {
     /// Puts data into a wrapping token.
     fn wrap_data(&self, data: Data, ttl: Duration) -> BoxFuture<'_, Result<WrapInfo, Error>>;
 
+    /// Whether a lease that was given out on a path of this mount remembers this value under this
+    /// key. Only for backends inside the server; no wire carries it.
+    fn lease_remembers<'a>(
+        &'a self,
+        _path: &'a str,
+        _key: &'a str,
+        _value: &'a str,
+    ) -> BoxFuture<'a, Result<bool, Error>> {
+        Box::pin(async { Err(Error::internal(NOT_FROM_PLUGINS)) })
+    }
+
     /// The version of a database plugin to keep for a new connection, chosen as for a mount (wire
     /// spec 5.5): the wanted one checked, or, if it is empty, the one that is chosen. Only for
     /// backends inside the server; no wire carries it.
@@ -83,7 +94,8 @@ pub trait SystemView: Send + Sync {
     }
 }
 
-const NOT_FROM_PLUGINS: &str = "database plugins cannot be used from a plugin's own process";
+const NOT_FROM_PLUGINS: &str =
+    "this can only be asked inside the server, not by a plugin in a process of its own";
 
 /// Replication role as bits (wire spec 2.10). Never zero: plugins take that for "unknown".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -35,4 +35,4 @@ pub use bench::{Bench, both};
 pub use connection::{Connection, both_databases, both_from};
 pub use memory::MemoryStorage;
 pub use mount::{Home, Mount};
-pub use system::FakeSystem;
+pub use system::{Databases, FakeSystem, Leases};

@@ -1,10 +1,15 @@
 //! A server that answers what a test wants.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use boltwork_logical::{
-    BoxFuture, Data, Entity, Error, Group, PluginEnvironment, ReplicationState, SystemView,
-    WrapInfo,
+    BoxFuture, Data, DatabaseFactory, Entity, Error, Group, OpenedDatabase, PluginEnvironment,
+    ReplicationState, SystemView, WrapInfo,
 };
 
 /// A server's answers. Change the fields before the mount is made.
@@ -30,6 +35,36 @@ pub struct FakeSystem {
     pub environment: PluginEnvironment,
     /// Name and id of the cluster.
     pub cluster: (String, String),
+    /// Database plugins.
+    pub databases: Databases,
+    /// What leases remember. Shared by clones: a test may add to it later.
+    pub leases: Leases,
+}
+
+/// Database plugins by name, each in one version.
+#[derive(Clone, Default)]
+pub struct Databases(pub BTreeMap<String, (String, Arc<dyn DatabaseFactory>)>);
+
+impl fmt::Debug for Databases {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// Paths, keys and values that leases remember.
+#[derive(Debug, Clone, Default)]
+pub struct Leases(Arc<Mutex<Vec<[String; 3]>>>);
+
+impl Leases {
+    /// A lease was stored.
+    pub fn add(&self, path: &str, key: &str, value: &str) {
+        let lease = [path, key, value].map(str::to_owned);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(lease);
+    }
+
+    fn has(&self, lease: &[&str; 3]) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|one| one == lease)
+    }
 }
 
 impl Default for FakeSystem {
@@ -45,6 +80,8 @@ impl Default for FakeSystem {
             passwords: BTreeMap::new(),
             environment: PluginEnvironment { version: "1.2.3".to_owned(), ..Default::default() },
             cluster: ("test".to_owned(), "cluster-id".to_owned()),
+            databases: Databases::default(),
+            leases: Leases::default(),
         }
     }
 }
@@ -87,5 +124,39 @@ impl SystemView for FakeSystem {
     }
     fn wrap_data(&self, _: Data, ttl: Duration) -> BoxFuture<'_, Result<WrapInfo, Error>> {
         ready(Ok(WrapInfo { ttl, token: "hvs.wrapped".into(), ..WrapInfo::default() }))
+    }
+    fn lease_remembers<'a>(
+        &'a self,
+        path: &'a str,
+        key: &'a str,
+        value: &'a str,
+    ) -> BoxFuture<'a, Result<bool, Error>> {
+        ready(Ok(self.leases.has(&[path, key, value])))
+    }
+    fn select_database_version<'a>(
+        &'a self,
+        name: &'a str,
+        wanted: &'a str,
+    ) -> BoxFuture<'a, Result<String, Error>> {
+        ready(match self.databases.0.get(name) {
+            Some((version, _)) if wanted.is_empty() || wanted == version => Ok(version.clone()),
+            _ => Err(Error::invalid(format!("plugin not found in the catalog: {name}"))),
+        })
+    }
+    fn open_database<'a>(
+        &'a self,
+        name: &'a str,
+        _: &'a str,
+    ) -> BoxFuture<'a, Result<OpenedDatabase, Error>> {
+        let Some((version, factory)) = self.databases.0.get(name) else {
+            let text = format!("plugin not found in the catalog: {name}");
+            return ready(Err(Error::invalid(text)));
+        };
+        ready(factory.create().map_err(Error::from).map(|database| OpenedDatabase {
+            database,
+            running_version: version.clone(),
+            sha256: String::new(),
+            builtin: true,
+        }))
     }
 }

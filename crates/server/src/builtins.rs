@@ -10,6 +10,7 @@ pub fn all() -> Vec<Builtin> {
     use PluginKind::{Auth, Secret};
     vec![
         supported(Secret, "kv", boltwork_secret_kv::factory()),
+        supported(Secret, "database", boltwork_secret_database::factory()),
         supported(Auth, "approle", boltwork_auth_approle::factory()),
         supported(Auth, "userpass", boltwork_auth_userpass::factory()),
     ]

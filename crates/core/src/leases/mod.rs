@@ -4,6 +4,7 @@
 //! the secret back, and not before.
 
 mod entry;
+mod remembers;
 mod renew;
 mod revoke;
 mod store;

@@ -122,6 +122,19 @@ impl SystemView for MountSystemView {
         })
     }
 
+    fn lease_remembers<'a>(
+        &'a self,
+        path: &'a str,
+        key: &'a str,
+        value: &'a str,
+    ) -> BoxFuture<'a, Result<bool, Error>> {
+        Box::pin(async move {
+            let server = self.server()?;
+            let mount = self.mount.upgrade().ok_or(Error::Sealed)?;
+            server.leases.remember(&format!("{}{path}", mount.point()), key, value).await
+        })
+    }
+
     fn select_database_version<'a>(
         &'a self,
         name: &'a str,

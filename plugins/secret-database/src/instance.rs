@@ -1,0 +1,148 @@
+//! One open connection: calls with an end, and errors without the connection's secrets.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use boltwork_sdk::logical::{
+    Data, Database, DatabaseError, Error, MadeUser, NewUser, OpenedDatabase, SecretText, UserChange,
+};
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use zeroize::Zeroizing;
+
+use crate::details::Details;
+
+/// How long a database may take for one call. A plugin that hangs must not hold up whoever waits
+/// for the connection, nor keep work going for ever after its caller has left.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long closing may take before nobody waits for it any more.
+const CLOSING: Duration = Duration::from_secs(5);
+
+/// An open connection.
+pub struct Instance {
+    database: Arc<dyn Database>,
+    /// What runs behind it.
+    pub running_version: String,
+    secrets: Vec<Zeroizing<String>>,
+    /// Calls hold it shared; who changes the connection's own credentials, alone.
+    gate: RwLock<()>,
+}
+
+impl Instance {
+    /// Hands a configuration over. Answers with what is to be kept of it; on failure the connection
+    /// is closed.
+    pub async fn initialize(
+        opened: OpenedDatabase,
+        details: &Details,
+        verify: bool,
+    ) -> Result<(Arc<Self>, Details), Error> {
+        let instance = Arc::new(Self {
+            database: opened.database,
+            running_version: opened.running_version,
+            secrets: details.secrets(),
+            gate: RwLock::default(),
+        });
+        let kept = async {
+            let call = instance.database.initialize(details.data()?, verify);
+            Details::of(&instance.call("initialize", call).await?)
+        };
+        match kept.await {
+            Ok(kept) => Ok((instance, kept)),
+            Err(error) => {
+                instance.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Whether it can be used further.
+    pub fn is_current(&self) -> bool {
+        self.database.is_current()
+    }
+
+    /// Whether the plugin makes passwords itself.
+    pub fn makes_passwords(&self) -> bool {
+        self.database.makes_passwords()
+    }
+
+    /// While this is held the connection's credentials do not change.
+    pub async fn shared(&self) -> RwLockReadGuard<'_, ()> {
+        self.gate.read().await
+    }
+
+    /// While this is held nobody else uses the connection.
+    pub async fn alone(&self) -> RwLockWriteGuard<'_, ()> {
+        self.gate.write().await
+    }
+
+    /// A password of the plugin's own making.
+    pub async fn make_password(&self) -> Result<SecretText, Error> {
+        self.call("generate a password", self.database.make_password()).await
+    }
+
+    /// Makes a user.
+    pub async fn new_user(&self, user: NewUser) -> Result<MadeUser, Error> {
+        self.call("create a user", self.database.new_user(user)).await
+    }
+
+    /// Changes a user.
+    pub async fn update_user(&self, change: UserChange) -> Result<(), Error> {
+        self.call("update a user", self.database.update_user(change)).await
+    }
+
+    /// Removes a user, who may be gone already.
+    pub async fn delete_user(&self, name: &str, statements: &[String]) -> Result<(), Error> {
+        self.call("delete a user", self.database.delete_user(name, statements)).await
+    }
+
+    /// Has the plugin rotate the connection's own credentials; none if it cannot do that itself.
+    pub async fn rotate_root(&self, statements: &[String]) -> Result<Option<Data>, Error> {
+        let rotated = async {
+            match self.database.rotate_root(statements).await {
+                Ok(kept) => Ok(Some(kept)),
+                Err(DatabaseError::Unsupported(_)) => Ok(None),
+                Err(error) => Err(error),
+            }
+        };
+        self.call("rotate the root credentials", rotated).await
+    }
+
+    /// Closes it, for a bounded time.
+    pub async fn close(&self) {
+        if tokio::time::timeout(CLOSING, self.database.close()).await.is_err() {
+            tracing::warn!("a database plugin did not close its connection within {CLOSING:?}");
+        }
+    }
+
+    async fn call<T>(
+        &self,
+        what: &str,
+        work: impl Future<Output = Result<T, DatabaseError>>,
+    ) -> Result<T, Error> {
+        match tokio::time::timeout(PATIENCE, work).await {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(error)) => Err(match self.clean(error) {
+                DatabaseError::Invalid(text) => Error::Invalid(text),
+                other => Error::Internal(other.to_string()),
+            }),
+            Err(_) => Err(Error::unavailable(format!(
+                "the database did not {what} within {} seconds; whether it still does is not known",
+                PATIENCE.as_secs()
+            ))),
+        }
+    }
+
+    /// Databases like to repeat what they were sent.
+    fn clean(&self, error: DatabaseError) -> DatabaseError {
+        let clean = |mut text: String| {
+            for secret in &self.secrets {
+                text = text.replace(secret.as_str(), "[password]");
+            }
+            text
+        };
+        match error {
+            DatabaseError::Failed(text) => DatabaseError::Failed(clean(text)),
+            DatabaseError::Invalid(text) => DatabaseError::Invalid(clean(text)),
+            other => other,
+        }
+    }
+}
