@@ -12,6 +12,7 @@ use boltwork_logical::{Backend, Error, Plugins, Setup};
 use crate::{
     audit::Audit,
     backends,
+    identity::IdentityStore,
     leases::Leases,
     lifecycle::Core,
     mounts::{Mounts, ServerFacts, Views},
@@ -26,6 +27,8 @@ pub struct Active {
     pub mounts: Arc<Mounts>,
     /// Tokens.
     pub tokens: Arc<TokenStore>,
+    /// Entities and groups.
+    pub identity: Arc<IdentityStore>,
     /// Leases.
     pub leases: Arc<Leases>,
     /// Audit devices.
@@ -59,11 +62,16 @@ impl Active {
         let cubbyhole = mounts
             .at("cubbyhole/")
             .ok_or_else(|| Error::internal("the mount table has no cubbyhole"))?;
+        let whose = mounts
+            .at("identity/")
+            .ok_or_else(|| Error::internal("the mount table has no identity"))?;
+        let identity = IdentityStore::load(Arc::clone(&whose.storage)).await?;
         let leases = Arc::new(Leases::new(views("sys/expire/")));
         let tokens = TokenStore::open(
             views("sys/token/"),
             Arc::clone(&cubbyhole.storage),
             Arc::clone(&policies),
+            Arc::clone(&identity),
             Arc::clone(&leases),
             core.upgrade().ok_or(Error::Sealed)?.barrier().clone(),
         )
@@ -79,6 +87,7 @@ impl Active {
             me: me.clone(),
             mounts,
             tokens,
+            identity,
             leases,
             audit,
             policies,
@@ -97,9 +106,12 @@ impl Active {
 
     fn own_backends(self: &Arc<Self>) -> Result<BTreeMap<&'static str, Arc<dyn Backend>>, Error> {
         let mut made = BTreeMap::new();
-        for (point, kind) in
-            [("sys/", "system"), ("cubbyhole/", "cubbyhole"), ("auth/token/", "token")]
-        {
+        for (point, kind) in [
+            ("sys/", "system"),
+            ("cubbyhole/", "cubbyhole"),
+            ("identity/", "identity"),
+            ("auth/token/", "token"),
+        ] {
             let mount = self
                 .mounts
                 .at(point)

@@ -13,6 +13,7 @@ mod audit;
 mod backends;
 mod due;
 pub mod envelope;
+mod identity;
 mod leases;
 mod lifecycle;
 mod mounts;

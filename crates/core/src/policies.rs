@@ -1,7 +1,8 @@
 //! The policy store, and the compiled access lists made from it.
 //!
-//! One compiled list serves every token with the same set of policies; a change of any policy
-//! forgets all lists. What a rule means is the room `policy`'s business.
+//! One compiled list serves every token with the same set of policies; where one of these has
+//! templates, every token of the same entity. A change of any policy forgets all lists. What a rule
+//! means is the room `policy`'s business.
 
 use std::{
     collections::HashMap,
@@ -17,6 +18,8 @@ use boltwork_policy::{Acl, DEFAULT, Policy, RESPONSE_WRAPPING, Substitute};
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 
+use crate::identity::Standing;
+
 /// Most compiled lists kept at once; beyond it the cache starts anew.
 const MAX_COMPILED: usize = 4096;
 
@@ -28,10 +31,19 @@ pub struct Policies {
     /// `sys/policy/`.
     storage: Arc<dyn Storage>,
     parsed: RwLock<HashMap<String, Option<Arc<Policy>>>>,
-    compiled: RwLock<HashMap<Vec<String>, Arc<Acl>>>,
+    /// For callers without an identity; with one, where that makes no difference.
+    compiled: RwLock<HashMap<Vec<String>, Compiled>>,
     root: Arc<Acl>,
     generation: AtomicU64,
     writes: tokio::sync::Mutex<()>,
+}
+
+/// A compiled list.
+#[derive(Clone)]
+struct Compiled {
+    acl: Arc<Acl>,
+    /// It depends on who asks.
+    templated: bool,
 }
 
 /// Whether no rule of a compiled list has expired since.
@@ -89,28 +101,55 @@ impl Policies {
         self.generation.load(Ordering::Acquire)
     }
 
-    /// The compiled list of a set of policies; names without a policy give nothing.
-    pub async fn acl(&self, names: &[String]) -> Result<Arc<Acl>, Error> {
+    /// The compiled list of a set of policies, for a caller with this identity or with none; names
+    /// without a policy give nothing.
+    pub async fn acl(&self, names: &[String], who: Option<&Standing>) -> Result<Arc<Acl>, Error> {
         if names.iter().any(|n| n == "root") {
             return Ok(Arc::clone(&self.root));
         }
-        if let Some(acl) = self.compiled.read().get(names)
-            && is_current(acl)
-        {
-            return Ok(Arc::clone(acl));
-        }
         let generation = self.generation();
+        let shared = self.compiled.read().get(names).cloned();
+        let depends = shared.as_ref().is_none_or(|shared| shared.templated);
+        let known = match who {
+            Some(who) if depends => who.compiled(generation, names),
+            _ => shared.map(|shared| shared.acl),
+        };
+        if let Some(acl) = known
+            && is_current(&acl)
+        {
+            return Ok(acl);
+        }
+        self.compile(names, who, generation).await
+    }
+
+    async fn compile(
+        &self,
+        names: &[String],
+        who: Option<&Standing>,
+        generation: u64,
+    ) -> Result<Arc<Acl>, Error> {
         let mut policies = Vec::with_capacity(names.len());
         for name in names {
             policies.extend(self.parsed(name).await?);
         }
+        let templated = policies.iter().any(|policy| policy.is_templated());
+        if templated {
+            let by: &dyn Substitute = who.map_or(&Nobody, |who| who as &dyn Substitute);
+            for policy in &mut policies {
+                *policy = Arc::new(policy.resolve(by));
+            }
+        }
         let acl = Arc::new(Acl::compile(policies.iter().map(AsRef::as_ref)));
+        if let (true, Some(who)) = (templated, who) {
+            who.keep(generation, names, &acl);
+            return Ok(acl);
+        }
         let mut compiled = self.compiled.write();
         if self.generation() == generation {
             if compiled.len() >= MAX_COMPILED {
                 compiled.clear();
             }
-            compiled.insert(names.to_vec(), Arc::clone(&acl));
+            compiled.insert(names.to_vec(), Compiled { acl: Arc::clone(&acl), templated });
         }
         Ok(acl)
     }
@@ -125,7 +164,7 @@ impl Policies {
                 let policy = Policy::parse(name, &text).map_err(|e| {
                     Error::internal(format!("stored policy {name:?} cannot be read: {e}"))
                 })?;
-                Some(Arc::new(if policy.is_templated() { policy.resolve(&Nobody) } else { policy }))
+                Some(Arc::new(policy))
             }
             None => None,
         };

@@ -6,7 +6,10 @@ use std::{any::Any, sync::Arc};
 use boltwork_logical::{Error, SecretText};
 use boltwork_policy::Acl;
 
-use crate::tokens::{Digest, TokenEntry};
+use crate::{
+    identity::Standing,
+    tokens::{Digest, TokenEntry},
+};
 
 /// An authenticated caller.
 pub struct Session {
@@ -18,6 +21,10 @@ pub struct Session {
     pub entry: Arc<TokenEntry>,
     /// What its policies allow.
     pub acl: Arc<Acl>,
+    /// Whom the token belongs to, as of this request; `None` without an entity.
+    pub standing: Option<Arc<Standing>>,
+    /// Its entity is disabled or gone: it may do nothing at all.
+    pub barred: bool,
     /// This request spends the token's last use: afterwards it is to be revoked.
     pub last_use: bool,
 }
@@ -27,6 +34,11 @@ impl Session {
     /// without one came without a token, which these backends refuse.
     pub fn of(session: Option<&Arc<dyn Any + Send + Sync>>) -> Result<Arc<Self>, Error> {
         session.and_then(|any| Arc::clone(any).downcast::<Self>().ok()).ok_or(Error::Denied)
+    }
+
+    /// Policies by way of the identity.
+    pub fn identity_policies(&self) -> &[String] {
+        self.standing.as_ref().map_or(&[], |standing| &standing.policies)
     }
 
     /// Whether the caller holds the root policy.

@@ -2,6 +2,7 @@
 //! the mount tables), so they are mounted like any other but are not plugins.
 
 mod cubbyhole;
+mod identity;
 mod system;
 mod token;
 
@@ -17,6 +18,7 @@ pub fn create(kind: &str, active: Weak<Active>, setup: Setup) -> Result<Arc<dyn 
     match kind {
         "system" => into_backend(system::System::new(active), setup),
         "cubbyhole" => into_backend(cubbyhole::Cubbyhole, setup),
+        "identity" => into_backend(identity::Identity::new(active), setup),
         "token" => into_backend(token::Tokens::new(active), setup),
         other => Err(Error::internal(format!("the core has no backend {other:?}"))),
     }

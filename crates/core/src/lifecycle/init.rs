@@ -97,6 +97,7 @@ impl Core {
             view("sys/token/")?,
             cubbyholes,
             policies,
+            Arc::default(),
             leases,
             self.barrier.clone(),
         )

@@ -82,7 +82,7 @@ impl Mounts {
                 "given default lease TTL greater than system max lease TTL of {max}"
             )));
         }
-        if is_own_kind(&new.kind) || new.kind == "identity" {
+        if is_own_kind(&new.kind) {
             return Err(Error::invalid(format!("mount type of {:?} is not mountable", new.kind)));
         }
         // The path is taken while the plugin starts, and nobody else waits for that.

@@ -6,12 +6,15 @@ use std::{
 };
 
 use boltwork_logical::{
-    BoxFuture, Data, Error, OpenedDatabase, PluginEnvironment, PluginId, PluginKind, Reply,
-    SystemView, WrapInfo,
+    Alias, BoxFuture, Data, Entity, Error, Group, OpenedDatabase, PluginEnvironment, PluginId,
+    PluginKind, Reply, SystemView, WrapInfo,
 };
 
 use super::Mount;
-use crate::{active::Active, wrapping::ToWrap};
+use crate::{active::Active, identity, wrapping::ToWrap};
+
+/// The one namespace that there is.
+const ROOT: &str = "root";
 
 /// Facts about the server that every mount may ask for.
 #[derive(Clone, Debug, Default)]
@@ -93,6 +96,44 @@ impl SystemView for MountSystemView {
 
     fn mlock_enabled(&self) -> BoxFuture<'_, bool> {
         Box::pin(async { self.facts.mlock })
+    }
+
+    fn entity_info<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<Entity>, Error>> {
+        Box::pin(async move {
+            let server = self.server()?;
+            let Some(who) = server.identity.standing(id) else { return Ok(None) };
+            let alias = |alias: &identity::Alias| Alias {
+                mount_type: server.mounts.kind_of(&alias.mount_accessor),
+                mount_accessor: alias.mount_accessor.clone(),
+                name: alias.name.clone(),
+                metadata: alias.metadata.clone().unwrap_or_default(),
+                id: alias.id.clone(),
+                namespace_id: ROOT.to_owned(),
+                custom_metadata: alias.custom_metadata.clone().unwrap_or_default(),
+                local: alias.local,
+            };
+            Ok(Some(Entity {
+                id: who.entity.id.clone(),
+                name: who.entity.name.clone(),
+                aliases: who.entity.aliases.iter().map(alias).collect(),
+                metadata: who.entity.metadata.clone(),
+                disabled: who.entity.disabled,
+                namespace_id: ROOT.to_owned(),
+            }))
+        })
+    }
+
+    fn groups_for_entity<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Vec<Group>, Error>> {
+        Box::pin(async move {
+            let Some(who) = self.server()?.identity.standing(id) else { return Ok(Vec::new()) };
+            let group = |group: &Arc<identity::Group>| Group {
+                id: group.id.clone(),
+                name: group.name.clone(),
+                metadata: group.metadata.clone(),
+                namespace_id: ROOT.to_owned(),
+            };
+            Ok(who.groups.iter().map(group).collect())
+        })
     }
 
     fn plugin_environment(&self) -> BoxFuture<'_, Result<PluginEnvironment, Error>> {

@@ -48,7 +48,7 @@ pub struct Own {
 }
 
 /// The core's own mounts.
-pub const OWN: [Own; 3] = [
+pub const OWN: [Own; 4] = [
     Own {
         table: Table::Secret,
         path: "sys/",
@@ -63,6 +63,14 @@ pub const OWN: [Own; 3] = [
         kind: "cubbyhole",
         description: "per-token private secret storage",
         local: true,
+        storage: None,
+    },
+    Own {
+        table: Table::Secret,
+        path: "identity/",
+        kind: "identity",
+        description: "identity store",
+        local: false,
         storage: None,
     },
     Own {
@@ -184,6 +192,17 @@ impl Mounts {
         self.router.load().route(path).map(|(mount, rest)| (Arc::clone(mount), rest))
     }
 
+    /// The mount with this accessor.
+    pub fn with_accessor(&self, accessor: &str) -> Option<Arc<Mount>> {
+        let router = self.router.load();
+        router.all().find(|mount| mount.facts.load().accessor == accessor).cloned()
+    }
+
+    /// The type of the mount with this accessor; empty if there is none.
+    pub fn kind_of(&self, accessor: &str) -> String {
+        self.with_accessor(accessor).map(|m| m.facts.load().kind.clone()).unwrap_or_default()
+    }
+
     /// The mount at exactly this full path (`secret/`, `auth/approle/`).
     pub fn at(&self, point: &str) -> Option<Arc<Mount>> {
         self.router.load().at(point).cloned()
@@ -229,6 +248,9 @@ fn own_entry(own: &Own) -> MountEntry {
     if own.kind == "system" {
         entry.flags.seal_wrap = true;
         entry.config.passthrough_request_headers = Some(vec!["Accept".to_owned()]);
+    }
+    if own.kind == "identity" {
+        entry.config.passthrough_request_headers = Some(vec!["Authorization".to_owned()]);
     }
     if own.kind == "token" {
         entry.config.token_type = "default-service".to_owned();

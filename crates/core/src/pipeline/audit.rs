@@ -2,6 +2,7 @@
 //! happen. Where there is no audit device nothing is even built.
 
 use std::{
+    borrow::Cow,
     sync::Arc,
     time::{Duration, UNIX_EPOCH},
 };
@@ -17,7 +18,7 @@ use super::{
     finish::Finished,
     route::Target,
 };
-use crate::{active::Active, mounts::MountEntry, session::Session};
+use crate::{active::Active, mounts::MountEntry, session::Session, tokens::sanitized_policies};
 
 /// A request that was recorded and may be dispatched.
 pub struct Audited(Authorized);
@@ -124,7 +125,8 @@ impl<'a> About<'a> {
     /// Whether a device took it. The broker logs the failures.
     async fn log_request(&self, active: &Active, error: Option<&str>) -> bool {
         let granting = self.granting(error.is_none());
-        let record = self.record(&granting, error, ReplyView::default());
+        let policies = self.policies();
+        let record = self.record(&granting, &policies, error, ReplyView::default());
         active.audit.broker.log_request(&record).await.is_ok()
     }
 
@@ -136,16 +138,28 @@ impl<'a> About<'a> {
     ) -> bool {
         let granting = self.granting(error.is_none());
         let view = reply.map(ReplyView::of).unwrap_or_default();
-        let mut record = self.record(&granting, error, view);
+        let policies = self.policies();
+        let mut record = self.record(&granting, &policies, error, view);
         if record.auth.is_none() {
             record.auth = view.auth;
         }
         active.audit.broker.log_response(&record).await.is_ok()
     }
 
+    /// All policies that apply to the caller.
+    fn policies(&self) -> Cow<'_, [String]> {
+        let Some(session) = self.session else { return Cow::Borrowed(&[]) };
+        let own = &session.entry.policies;
+        match session.identity_policies() {
+            [] => Cow::Borrowed(own),
+            more => Cow::Owned(sanitized_policies(own.iter().chain(more), false)),
+        }
+    }
+
     fn record(
         &'a self,
         granting: &'a [GrantingPolicy<'a>],
+        policies: &'a [String],
         error: Option<&'a str>,
         reply: ReplyView<'a>,
     ) -> Record<'a> {
@@ -154,7 +168,7 @@ impl<'a> About<'a> {
             keys.and_then(Option::as_deref).unwrap_or_default()
         };
         Record {
-            auth: self.session.map(|session| auth(session, granting)),
+            auth: self.session.map(|session| auth(session, granting, policies)),
             request: self.request(),
             reply,
             error,
@@ -209,7 +223,11 @@ impl<'a> About<'a> {
     }
 }
 
-fn auth<'a>(session: &'a Session, granting: &'a [GrantingPolicy<'a>]) -> AuthView<'a> {
+fn auth<'a>(
+    session: &'a Session,
+    granting: &'a [GrantingPolicy<'a>],
+    policies: &'a [String],
+) -> AuthView<'a> {
     let entry = &session.entry;
     let left = match entry.num_uses {
         limited if limited > 0 => limited - 1,
@@ -219,8 +237,9 @@ fn auth<'a>(session: &'a Session, granting: &'a [GrantingPolicy<'a>]) -> AuthVie
         client_token: session.token.expose(),
         accessor: &entry.accessor,
         display_name: &entry.display_name,
-        policies: &entry.policies,
+        policies,
         token_policies: &entry.policies,
+        identity_policies: session.identity_policies(),
         policy_results: Some(PolicyResults { allowed: !granting.is_empty(), granting }),
         metadata: entry.meta.as_ref(),
         entity_id: &entry.entity_id,

@@ -85,7 +85,9 @@ async fn session(
         token: inbound.token.clone(),
         digest,
         entry: known.entry,
-        acl: known.acl,
+        acl: known.rights.acl,
+        standing: known.rights.standing,
+        barred: known.rights.barred,
         last_use: known.last_use,
     })))
 }

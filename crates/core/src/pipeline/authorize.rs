@@ -50,6 +50,13 @@ pub async fn authorize(called: Called) -> Verdict {
     let Called { routed, caller, open } = called;
     let (inbound, target) = (routed.inbound, routed.target);
     let session = match caller {
+        Caller::Known(session) if session.barred => {
+            tracing::warn!(
+                entity = %session.entry.entity_id,
+                "refused a token whose entity is disabled or deleted"
+            );
+            return deny(inbound, target, Some(session), Error::Denied);
+        }
         Caller::Known(session) => Some(session),
         Caller::Anyone => None,
         // Nothing is said about which mounts there are to somebody who may not ask.

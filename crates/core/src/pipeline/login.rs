@@ -1,6 +1,6 @@
 //! The token that a login deserves.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use boltwork_logical::{Auth, Error, Failure, TokenType};
 
@@ -9,7 +9,8 @@ use boltwork_policy::RESPONSE_WRAPPING;
 use super::authorize::Authorized;
 use crate::{
     active::Active,
-    mounts::{Table, effective_ttls},
+    identity::{AliasMount, Standing},
+    mounts::{Mount, Table, effective_ttls},
     tokens::{Login, NewToken, TokenKind, TtlWish, sanitized_policies},
 };
 
@@ -22,6 +23,8 @@ pub async fn login(
 ) -> Result<Box<Auth>, Failure> {
     check(request, &auth)?;
     let mount = &request.target.mount;
+    let standing = whose(active, mount, &mut auth).await?;
+    let entity_id = standing.as_ref().map_or("", |standing| &standing.entity.id);
     auth.policies = sanitized_policies(auth.policies.iter(), !auth.token.no_default_policy);
     if auth.policies.iter().any(|p| p == "root") {
         return Err(Error::invalid("auth methods cannot create root tokens").into());
@@ -53,6 +56,7 @@ pub async fn login(
             period: auth.token.period.as_secs(),
             renewable: auth.lease.renewable && kind == TokenKind::Service,
             bound_cidrs: auth.token.bound_cidrs.clone(),
+            entity_id: entity_id.to_owned(),
             kind,
             login: (kind == TokenKind::Service).then(|| Box::new(remembered(&auth))),
             ..NewToken::default()
@@ -63,8 +67,14 @@ pub async fn login(
     auth.display_name.clone_from(&entry.display_name);
     auth.lease.ttl = Duration::from_secs(ttl);
     auth.token.token_policies.clone_from(&auth.policies);
-    auth.token.identity_policies.clear();
-    auth.token.entity_id.clear();
+    auth.token.identity_policies =
+        standing.as_ref().map(|standing| standing.policies.clone()).unwrap_or_default();
+    auth.token.identity_policies.sort();
+    auth.policies = sanitized_policies(
+        auth.token.token_policies.iter().chain(&auth.token.identity_policies),
+        false,
+    );
+    entity_id.clone_into(&mut auth.token.entity_id);
     auth.token.token_type = match kind {
         TokenKind::Service => TokenType::Service,
         TokenKind::Batch => TokenType::Batch,
@@ -72,6 +82,21 @@ pub async fn login(
     auth.lease.renewable &= kind == TokenKind::Service;
     auth.token.orphan = true;
     Ok(auth)
+}
+
+/// Whose login it is; `None` where the backend does not say. An entity is made where there is none.
+async fn whose(
+    active: &Active,
+    mount: &Mount,
+    auth: &mut Auth,
+) -> Result<Option<Arc<Standing>>, Error> {
+    let Some(alias) = &mut auth.alias else { return Ok(None) };
+    let at = AliasMount::of(mount);
+    // Where it is from is not the backend's to say.
+    alias.mount_accessor.clone_from(&at.accessor);
+    alias.mount_type.clone_from(&mount.facts.load().kind);
+    let (standing, _) = active.identity.log_in(&at, alias, &auth.group_aliases).await?;
+    Ok(Some(standing))
 }
 
 /// The kind of token that mount and login come to (wire spec 2.12), and whether it can have what

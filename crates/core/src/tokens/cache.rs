@@ -8,17 +8,20 @@ use boltwork_policy::Acl;
 use parking_lot::RwLock;
 
 use super::{Digest, TokenEntry};
+use crate::identity::Standing;
 
 const SHARDS: usize = 16;
 
 /// Most tokens kept per shard; beyond it the shard starts anew.
 const MAX_PER_SHARD: usize = 4096;
 
-/// A token with its compiled access list, good for one generation of policies.
+/// A token with its compiled access list, good for one generation of policies and for one standing
+/// of its entity.
 #[derive(Clone)]
 pub struct Live {
     pub entry: Arc<TokenEntry>,
     pub acl: Arc<Acl>,
+    pub standing: Option<Arc<Standing>>,
     pub generation: u64,
 }
 

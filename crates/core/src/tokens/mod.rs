@@ -10,6 +10,7 @@ mod digest;
 mod entry;
 mod expiry;
 mod revoke;
+mod rights;
 mod store;
 mod tidy;
 mod ttl;

@@ -7,7 +7,6 @@ use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use boltwork_barrier::Barrier;
 use boltwork_logical::{Entry, Error, SecretText, Storage};
-use boltwork_policy::Acl;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -17,8 +16,10 @@ use super::{
     digest::Digester,
     entry::{Life, REVOCATION_PENDING, now},
     expiry::Expiry,
+    rights::Rights,
 };
 use crate::{
+    identity::IdentityStore,
     leases::Leases,
     policies::{Policies, is_current},
 };
@@ -49,8 +50,8 @@ pub enum Spend {
 pub struct Known {
     /// The token, as it was before this use.
     pub entry: Arc<TokenEntry>,
-    /// What its policies allow.
-    pub acl: Arc<Acl>,
+    /// What it may do.
+    pub rights: Rights,
     /// This was its last use.
     pub last_use: bool,
 }
@@ -61,6 +62,7 @@ pub struct TokenStore {
     /// Where tokens keep things for themselves, below their digests.
     pub(super) cubbyholes: Arc<dyn Storage>,
     pub(super) policies: Arc<Policies>,
+    pub(super) identity: Arc<IdentityStore>,
     /// What tokens were given, and what ends with them.
     pub(super) leases: Arc<Leases>,
     pub(super) cache: Cache,
@@ -122,6 +124,7 @@ impl TokenStore {
         storage: Arc<dyn Storage>,
         cubbyholes: Arc<dyn Storage>,
         policies: Arc<Policies>,
+        identity: Arc<IdentityStore>,
         leases: Arc<Leases>,
         barrier: Barrier,
     ) -> Result<Self, Error> {
@@ -139,6 +142,7 @@ impl TokenStore {
             storage,
             cubbyholes,
             policies,
+            identity,
             leases,
             cache: Cache::default(),
             expiry: Expiry::default(),
@@ -179,13 +183,11 @@ impl TokenStore {
         if let Some(live) = self.cache.get(digest)
             && live.generation == generation
             && is_current(&live.acl)
+            && self.stands(&live.entry, live.standing.as_ref())
         {
             let welcome = live.entry.is_alive(now()) && live.entry.admits(from);
-            return Ok(welcome.then_some(Known {
-                entry: live.entry,
-                acl: live.acl,
-                last_use: false,
-            }));
+            let rights = Rights { acl: live.acl, standing: live.standing, barred: false };
+            return Ok(welcome.then_some(Known { entry: live.entry, rights, last_use: false }));
         }
         self.authenticate_from_storage(digest, generation, spend, from).await
     }
@@ -204,21 +206,24 @@ impl TokenStore {
         if !entry.is_alive(now()) || entry.num_uses < 0 || !entry.admits(from) {
             return Ok(None);
         }
-        let acl = self.policies.acl(&entry.policies).await?;
+        let rights = self.rights(&entry).await?;
         let entry = Arc::new(entry);
         if entry.num_uses == 0 {
-            let live = Live { entry: Arc::clone(&entry), acl: Arc::clone(&acl), generation };
-            self.cache.put(*digest, live);
-            return Ok(Some(Known { entry, acl, last_use: false }));
+            if !rights.barred {
+                let Rights { acl, standing, .. } = rights.clone();
+                let live = Live { entry: Arc::clone(&entry), acl, standing, generation };
+                self.cache.put(*digest, live);
+            }
+            return Ok(Some(Known { entry, rights, last_use: false }));
         }
         if spend == Spend::Nothing {
-            return Ok(Some(Known { entry, acl, last_use: false }));
+            return Ok(Some(Known { entry, rights, last_use: false }));
         }
         let after = self.spend_locked(digest, &entry).await?;
         // The holder sees what is left, and on the last use a token that still is one.
         let last_use = after.num_uses == REVOCATION_PENDING;
         let entry = if last_use { entry } else { Arc::new(after) };
-        Ok(Some(Known { entry, acl, last_use }))
+        Ok(Some(Known { entry, rights, last_use }))
     }
 
     async fn authenticate_batch(
@@ -230,8 +235,8 @@ impl TokenStore {
         if !entry.admits(from) {
             return Ok(None);
         }
-        let acl = self.policies.acl(&entry.policies).await?;
-        Ok(Some(Known { entry: Arc::new(entry), acl, last_use: false }))
+        let rights = self.rights(&entry).await?;
+        Ok(Some(Known { entry: Arc::new(entry), rights, last_use: false }))
     }
 
     /// Counts a use; what is stored then. The caller holds the token's lock.

@@ -12,9 +12,9 @@ use std::{
 
 use boltwork_framework::{Engine, Reply, Request, Result, Routes, into_backend, path};
 use boltwork_logical::{
-    Auth, Backend, BackendKind, BoxFuture, Data, Entry, Error, Failure, Lease, OpenedDatabase,
-    Operation, PluginEntry, PluginId, PluginKind, PluginStatus, Plugins, Registration, Running,
-    Setup, SpecialPaths, Storage, TokenType, TokenWish,
+    Alias, Auth, Backend, BackendKind, BoxFuture, Data, Entry, Error, Failure, Lease,
+    OpenedDatabase, Operation, PluginEntry, PluginId, PluginKind, PluginStatus, Plugins,
+    Registration, Running, Setup, SpecialPaths, Storage, TokenType, TokenWish,
 };
 use parking_lot::Mutex;
 use schemars::JsonSchema;
@@ -40,6 +40,8 @@ pub struct Switches {
     pub users: Mutex<std::collections::BTreeSet<String>>,
     /// Every revocation fails.
     pub fail_revocation: AtomicBool,
+    /// Groups that a renewed login is in, if they are others than before.
+    pub groups: Mutex<Option<Vec<String>>>,
     /// What `SystemView::wrap_data` gave to the engine that was asked to use it.
     pub wrapped: Mutex<Option<String>>,
 }
@@ -168,6 +170,7 @@ impl Engine for Good {
             path("echo").any_input().read(Self::echo).list(Self::echo),
             path("wrap").write(Self::wrap),
             path("password/{policy}").read(Self::password),
+            path("caller").read(Self::caller),
             path("secret").sudo().read(Self::echo),
             path("at/{path...}")
                 .any_input()
@@ -201,6 +204,20 @@ impl Good {
     async fn password(&self, req: Request<Made>) -> Result<Reply> {
         let password = req.system.generate_password(&req.fields.policy).await?;
         Ok(Reply::data(BTreeMap::from([("password", password)])))
+    }
+
+    /// What the server says of whoever asks.
+    async fn caller(&self, req: Request) -> Result<Reply> {
+        let id = req.caller().entity_id.to_string();
+        let entity = req.system.entity_info(&id).await?;
+        let groups = req.system.groups_for_entity(&id).await?;
+        let alias = |a: Alias| format!("{}:{}", a.mount_type, a.name);
+        Ok(Reply::data(serde_json::json!({
+            "entity_id": id,
+            "name": entity.as_ref().map(|e| e.name.clone()),
+            "aliases": entity.map(|e| e.aliases.into_iter().map(alias).collect::<Vec<_>>()),
+            "groups": groups.into_iter().map(|g| g.name).collect::<Vec<_>>(),
+        })))
     }
 
     async fn creds(&self, req: Request<Wish>) -> Result<Reply> {
@@ -278,6 +295,13 @@ struct Who {
     num_uses: i64,
     #[serde(default)]
     batch: bool,
+    /// Who logs in; nobody in particular if empty.
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    metadata: BTreeMap<String, String>,
+    #[serde(default)]
+    groups: Vec<String>,
 }
 
 /// What the login remembers of itself.
@@ -303,6 +327,16 @@ impl Login {
         auth.token.bound_cidrs = req.fields.bound_cidrs;
         auth.token.num_uses = req.fields.num_uses;
         auth.internal = Data::parse(br#"{"who":"alice"}"#.to_vec())?;
+        // The accessor is a lie, which the core must not believe.
+        let alias = |name: &String| Alias {
+            name: name.clone(),
+            mount_accessor: "auth_somebody_else".into(),
+            ..Alias::default()
+        };
+        auth.group_aliases = req.fields.groups.iter().map(alias).collect();
+        if !req.fields.name.is_empty() {
+            auth.alias = Some(Alias { metadata: req.fields.metadata, ..alias(&req.fields.name) });
+        }
         if req.fields.batch {
             auth.token.token_type = TokenType::Batch;
         }
@@ -316,6 +350,10 @@ impl Login {
         }
         let mut auth = req.auth().cloned().ok_or_else(|| Error::internal("no auth"))?;
         auth.lease.ttl = Duration::from_secs(100);
+        if let Some(groups) = &*self.switches.groups.lock() {
+            let alias = |name: &String| Alias { name: name.clone(), ..Alias::default() };
+            auth.group_aliases = groups.iter().map(alias).collect();
+        }
         Ok(Reply::auth(auth))
     }
 

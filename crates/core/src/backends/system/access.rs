@@ -61,7 +61,11 @@ impl System {
         let active = self.active()?;
         let entry = active.tokens.lookup_token(&req.fields.token).await?;
         let entry = entry.ok_or_else(|| Error::invalid(one_error("invalid token")))?;
-        answer(&*active.policies.acl(&entry.policies).await?, req.fields)
+        let rights = active.tokens.rights(&entry).await?;
+        if rights.barred {
+            return Err(Error::invalid(one_error("invalid token")));
+        }
+        answer(&rights.acl, req.fields)
     }
 
     pub(super) async fn capabilities_accessor(&self, req: Request<AccessFields>) -> Result<Reply> {
@@ -72,7 +76,11 @@ impl System {
         let invalid = || Error::invalid(one_error("invalid accessor"));
         let digest = active.tokens.by_accessor(&req.fields.accessor).await?.ok_or_else(invalid)?;
         let entry = active.tokens.lookup(&digest).await?.ok_or_else(invalid)?;
-        answer(&*active.policies.acl(&entry.policies).await?, req.fields)
+        let rights = active.tokens.rights(&entry).await?;
+        if rights.barred {
+            return Err(invalid());
+        }
+        answer(&rights.acl, req.fields)
     }
 }
 

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use boltwork_framework::{Reply, Request, Result, Ttl};
-use boltwork_logical::{Error, TokenType};
+use boltwork_logical::{Alias, Error, TokenType};
 use boltwork_policy::{Ask, Capabilities};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     active::Active,
+    identity::AliasMount,
     mounts::effective_ttls,
     session::Session,
     tokens::{NewToken, TokenKind, TtlWish},
@@ -124,7 +125,7 @@ impl Tokens {
 impl Order {
     async fn make(self, orphan: bool) -> Result<Reply> {
         let kind = self.check()?;
-        self.entity()?;
+        let named = self.entity().await?;
         let (wish, role) = (&self.wish, self.role.as_ref());
         let asked = Asked {
             policies: &wish.policies,
@@ -147,9 +148,11 @@ impl Order {
         let new = NewToken {
             id: (!wish.id.is_empty()).then(|| wish.id.as_str().into()),
             parent: parent.then_some(self.session.digest),
-            entity_id: match parent {
-                true => self.session.entry.entity_id.clone(),
-                false => String::new(),
+            entity_id: match (named, parent) {
+                (Some(entity), _) => entity,
+                (None, true) => self.session.entry.entity_id.clone(),
+                // A token without a parent belongs to nobody.
+                (None, false) => String::new(),
             },
             path: self.path(),
             meta: wish.meta.clone().or_else(|| wish.metadata.clone()),
@@ -167,7 +170,8 @@ impl Order {
         };
         warnings.extend(missing_policies(&self.active, &new.policies).await?);
         let (token, entry) = self.active.tokens.create(new).await?;
-        let reply = Reply::auth(show::auth(&entry, token.expose()));
+        let identity = self.active.identity.policies_of(&entry.entity_id);
+        let reply = Reply::auth(show::auth(&entry, token.expose(), &identity));
         Ok(warnings.into_iter().fold(reply, Reply::warning))
     }
 
@@ -226,10 +230,10 @@ impl Order {
         Err(Error::invalid(format!("batch tokens cannot have {set:?} set")))
     }
 
-    /// Whether the entity alias that was asked for may be used.
-    fn entity(&self) -> Result<()> {
+    /// The entity with the alias that was asked for, made if there is none; `None` if none was.
+    async fn entity(&self) -> Result<Option<String>> {
         if self.wish.entity_alias.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let Some(role) = &self.role else {
             return Err(Error::invalid(
@@ -240,7 +244,21 @@ impl Order {
         if !matches_glob(&role.allowed_entity_aliases, &alias) {
             return Err(Error::invalid("invalid 'entity_alias' value"));
         }
-        Err(Error::invalid("failed to create or fetch entity from given entity alias"))
+        let (mount, _) = self
+            .active
+            .mounts
+            .route(&self.point)
+            .ok_or_else(|| Error::invalid("auth token mount accessor not found"))?;
+        let at = AliasMount::of(&mount);
+        let alias = Alias { name: self.wish.entity_alias.clone(), ..Alias::default() };
+        match self.active.identity.log_in(&at, &alias, &[]).await {
+            Ok((standing, _)) => Ok(Some(standing.entity.id.clone())),
+            Err(Error::Denied) => Err(Error::Coded {
+                status: 403,
+                message: "entity from given entity alias is disabled".to_owned(),
+            }),
+            Err(error) => Err(error),
+        }
     }
 
     fn check_root(&self, policies: &[String], kind: TokenKind) -> Result<()> {

@@ -121,17 +121,20 @@ impl Tokens {
         }
         let active = self.active()?;
         let entry = active.tokens.lookup_token(&req.fields.token).await?.ok_or_else(bad_token)?;
-        Ok(Reply::data(show::lookup(&entry, &req.fields.token)))
+        let identity = active.identity.policies_of(&entry.entity_id);
+        Ok(Reply::data(show::lookup(&entry, &req.fields.token, &identity)))
     }
 
     async fn lookup_self(&self, req: Request) -> Result<Reply> {
         let session = Session::of(req.caller().session.as_ref())?;
-        Ok(Reply::data(show::lookup(&session.entry, session.token.expose())))
+        let identity = session.identity_policies();
+        Ok(Reply::data(show::lookup(&session.entry, session.token.expose(), identity)))
     }
 
     async fn lookup_accessor(&self, req: Request<Accessor>) -> Result<Reply> {
         let (_, entry) = self.by_accessor(&req.fields.accessor).await?;
-        Ok(Reply::data(show::lookup(&entry, "")))
+        let identity = self.active()?.identity.policies_of(&entry.entity_id);
+        Ok(Reply::data(show::lookup(&entry, "", &identity)))
     }
 
     async fn by_accessor(&self, accessor: &str) -> Result<(Digest, TokenEntry)> {

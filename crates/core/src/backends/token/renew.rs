@@ -13,6 +13,7 @@ use super::{Accessor, Given, Tokens, role, show};
 use crate::{
     active::Active,
     backends::one_error,
+    identity::AliasMount,
     mounts::{Mount, effective_ttls},
     session::Session,
     tokens::{Digest, Login, TokenEntry, TtlWish},
@@ -110,7 +111,8 @@ impl Renewal {
         let entry = self.active.tokens.renew(&self.digest, ttl, said.login).await?;
         // As at its creation; how many are left is what a lookup says.
         let entry = TokenEntry { num_uses: entry.life.uses.max(entry.num_uses), ..entry };
-        let mut auth = show::auth(&entry, token);
+        let identity = self.active.identity.policies_of(&entry.entity_id);
+        let mut auth = show::auth(&entry, token, &identity);
         auth.token.period = Duration::from_secs(said.period);
         let reply = Reply::auth(auth);
         Ok(said.warnings.into_iter().chain(warnings).fold(reply, Reply::warning))
@@ -171,6 +173,11 @@ impl Renewal {
                 mount.point()
             ))
         })?;
+        if !self.entry.entity_id.is_empty() {
+            let at = AliasMount::of(mount);
+            let identity = &self.active.identity;
+            identity.refresh_groups(&self.entry.entity_id, &at, &auth.group_aliases).await?;
+        }
         Ok(Said {
             ttl: auth.lease.ttl.as_secs(),
             max_ttl: auth.lease.max_ttl.as_secs(),
@@ -182,6 +189,7 @@ impl Renewal {
                     false => auth.internal.as_str().to_owned(),
                 },
                 max_ttl: auth.lease.max_ttl.as_secs(),
+                group_aliases: auth.group_aliases,
                 ..login.clone()
             })),
             warnings: reply.warnings,
@@ -191,7 +199,7 @@ impl Renewal {
     /// The login as its method gave it.
     fn as_login(&self, login: &Login) -> Result<Auth> {
         let (entry, life) = (&self.entry, &self.entry.life);
-        let mut auth = show::auth(entry, "");
+        let mut auth = show::auth(entry, "", &[]);
         auth.internal = match login.internal.is_empty() {
             true => Data::null(),
             false => Data::parse(login.internal.as_bytes().to_vec())?,

@@ -6,10 +6,10 @@ use boltwork_logical::{Auth, Lease, SecretText, TokenType, TokenWish};
 use serde_json::{Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use crate::tokens::{TokenEntry, now};
+use crate::tokens::{TokenEntry, now, sanitized_policies};
 
-/// The reply of a lookup.
-pub fn lookup(entry: &TokenEntry, token: &str) -> Value {
+/// The reply of a lookup. `identity` are the policies by way of its entity.
+pub fn lookup(entry: &TokenEntry, token: &str, identity: &[String]) -> Value {
     let life = &entry.life;
     let mut data = json!({
         "id": token,
@@ -39,6 +39,10 @@ pub fn lookup(entry: &TokenEntry, token: &str) -> Value {
     if !entry.role.is_empty() {
         fields.insert("role".into(), json!(entry.role));
     }
+    if !identity.is_empty() {
+        fields.insert("identity_policies".into(), json!(identity));
+        fields.insert("external_namespace_policies".into(), json!({}));
+    }
     if life.period > 0 {
         fields.insert("period".into(), json!(life.period));
     }
@@ -53,7 +57,9 @@ pub fn lookup(entry: &TokenEntry, token: &str) -> Value {
 }
 
 /// The `auth` part of a reply that hands a token out or renews it.
-pub fn auth(entry: &TokenEntry, token: &str) -> Auth {
+pub fn auth(entry: &TokenEntry, token: &str, identity: &[String]) -> Auth {
+    let mut identity_policies = identity.to_vec();
+    identity_policies.sort();
     Auth {
         lease: Lease {
             ttl: Duration::from_secs(entry.remaining(now())),
@@ -63,7 +69,10 @@ pub fn auth(entry: &TokenEntry, token: &str) -> Auth {
         client_token: SecretText::new(token),
         accessor: entry.accessor.clone(),
         display_name: entry.display_name.clone(),
-        policies: entry.policies.clone(),
+        policies: match identity {
+            [] => entry.policies.clone(),
+            more => sanitized_policies(entry.policies.iter().chain(more), false),
+        },
         metadata: entry.meta.clone().unwrap_or_default(),
         token: TokenWish {
             token_type: match entry.is_batch() {
@@ -74,6 +83,7 @@ pub fn auth(entry: &TokenEntry, token: &str) -> Auth {
             period: Duration::from_secs(entry.life.period),
             explicit_max_ttl: Duration::from_secs(entry.life.explicit_max_ttl),
             token_policies: entry.policies.clone(),
+            identity_policies,
             entity_id: entry.entity_id.clone(),
             orphan: entry.is_orphan(),
             ..TokenWish::default()
