@@ -21,6 +21,7 @@ pub struct Difference {
 const OWN: &[&str] = &[
     "request_id",
     "accessor",
+    "mount_accessor",
     "id",
     "client_token",
     "uuid",

@@ -249,6 +249,11 @@ fn password_policies_look_the_same() {
 }
 
 #[test]
+fn identities_look_the_same() {
+    run("identity", tables::IDENTITY);
+}
+
+#[test]
 fn tokens_look_the_same() {
     run("tokens", tables::TOKENS);
 }
