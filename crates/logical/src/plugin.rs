@@ -203,8 +203,8 @@ pub trait Plugins: Send + Sync {
     /// Removes a pin; no error if there is none.
     fn unpin<'a>(&'a self, kind: PluginKind, name: &'a str) -> BoxFuture<'a, Result<(), Error>>;
 
-    /// The version to store for a new mount by the rules of wire spec 5.5: the given one checked
-    /// (loose form allowed), or, if empty, the one that is chosen.
+    /// The version to store for a new mount, or a new connection to a database, by the rules of wire
+    /// spec 5.5: the given one checked (loose form allowed), or, if empty, the one that is chosen.
     fn select_version<'a>(
         &'a self,
         kind: PluginKind,

@@ -376,6 +376,12 @@ async fn a_pin_decides_which_version_runs() {
     assert_eq!(running("v2.0.0").await, "v2.0.0");
     server.host.pin(&database("mock", "v1.0.0")).await.unwrap();
     assert_eq!(running("v2.0.0").await, "v1.0.0");
+    assert_eq!(select("").await.unwrap(), "v1.0.0");
+    assert_eq!(select("1.0.0").await.unwrap(), "v1.0.0");
+    assert_eq!(
+        select("2.0.0").await.unwrap_err().to_string(),
+        "cannot specify plugin_version for plugin \"mock\" as it is pinned (v1.0.0)"
+    );
     server.host.unpin(PluginKind::Database, "mock").await.unwrap();
     assert_eq!(running("v2.0.0").await, "v2.0.0");
 }

@@ -216,6 +216,11 @@ impl Catalog {
         wanted: &str,
     ) -> Result<String, Error> {
         let id = |version: &str| PluginId { kind, name: name.into(), version: version.into() };
+        if kind == PluginKind::Database
+            && let Some(pin) = self.pinned(kind, name).await?
+        {
+            return pinned_version(&pin, wanted);
+        }
         if wanted.is_empty() {
             if self.is_shadowed(&id("")).await? {
                 return Ok(String::new());
@@ -365,6 +370,19 @@ fn agreed_version(checked: &Checked, reported: &str) -> Result<String, Error> {
         )));
     }
     Ok(checked.version.clone())
+}
+
+/// The version to store for a new connection of a database plugin that is pinned. Mounts keep the
+/// version that they were asked for, though the pinned one runs; connections do not.
+fn pinned_version(pin: &PluginId, wanted: &str) -> Result<String, Error> {
+    let same = Version::parse_loose(wanted).is_ok_and(|wanted| wanted.to_string() == pin.version);
+    if wanted.is_empty() || same {
+        return Ok(pin.version.clone());
+    }
+    Err(Error::invalid(format!(
+        "cannot specify plugin_version for plugin {:?} as it is pinned ({})",
+        pin.name, pin.version
+    )))
 }
 
 /// No such plugin, in Vault's words.
