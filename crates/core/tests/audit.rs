@@ -8,7 +8,7 @@ use std::{
 };
 
 use boltwork_logical::Operation;
-use harness::{Server, fields, refusal};
+use harness::{Server, fields, refusal, until};
 use serde_json::{Value, json};
 
 /// A file that goes with the test.
@@ -210,4 +210,59 @@ async fn auditing_needs_sudo() {
     let token = server.token(json!({ "policies": ["p"] })).await;
     assert!(server.read(&token, "sys/audit").await.is_err());
     assert!(server.write(&token, "sys/audit/x", json!({ "type": "file" })).await.is_err());
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_wait_is_still_recorded_with_an_answer() {
+    let (server, log) = audited().await;
+    server.enable("slow", "hangs").await.expect("enable");
+    let core = server.core.clone();
+    let inbound = harness::request(&server.root, Operation::Read, "slow/echo", Value::Null);
+    let client = tokio::spawn(async move { core.handle(inbound).await });
+    let before = server.plugins.requests();
+    until("the backend has the request", async || server.plugins.requests() > before).await;
+    client.abort();
+    until("the answer is recorded", async || {
+        let [asked, answered] = log.last_two();
+        asked["request"]["path"] == "slow/echo" && answered["type"] == "response"
+    })
+    .await;
+    let [_, answered] = log.last_two();
+    assert_eq!(answered["request"]["path"], "slow/echo");
+    assert!(answered["error"].as_str().is_some_and(|e| e.starts_with("context canceled")));
+}
+
+#[tokio::test]
+async fn only_the_headers_that_are_asked_for_are_recorded_and_credentials_never_in_the_clear() {
+    let (server, log) = audited().await;
+    let path = "sys/config/auditing/request-headers";
+    for (name, hmac) in [("X-Trace", false), ("x-secret", true), ("X-Vault-Token", false)] {
+        let body = json!({ "hmac": hmac });
+        server.root(Operation::Update, &format!("{path}/{name}"), body).await.expect("write");
+    }
+    server.restart().await;
+    let mut inbound = harness::request(&server.root, Operation::Read, "kv/echo", Value::Null);
+    for (name, value) in [
+        ("X-Trace", "abc"),
+        ("X-Secret", "hidden"),
+        ("X-Other", "other"),
+        ("X-Vault-Token", server.root.as_str()),
+    ] {
+        inbound.headers.insert(name.to_owned(), vec![value.to_owned()]);
+    }
+    server.send(inbound).await.result.expect("read");
+    let [asked, _] = log.last_two();
+    let headers = asked["request"]["headers"].as_object().expect("headers");
+    assert_eq!(headers.len(), 3);
+    assert_eq!(headers["x-trace"], json!(["abc"]));
+    for name in ["x-secret", "x-vault-token"] {
+        let written = headers[name][0].as_str().expect("a value");
+        assert!(written.starts_with("hmac-sha256:"), "{name}");
+    }
+    let read = fields(server.read(&server.root, &format!("{path}/X-Secret")).await);
+    assert_eq!(read["X-Secret"], json!({ "hmac": true }));
+    let gone = format!("{path}/x-secret");
+    server.root(Operation::Delete, &gone, Value::Null).await.expect("delete");
+    let refused = server.read(&server.root, &gone).await;
+    assert_eq!(refusal(refused), "Could not find header in config");
 }

@@ -3,12 +3,16 @@
 //! What a line looks like and how it is written is the room `audit`'s business; when one is written
 //! is the pipeline's.
 
+mod headers;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use arc_swap::ArcSwap;
 use boltwork_audit::{Broker, Device, FileDevice, Salt};
 use boltwork_logical::{Entry, Error, Storage};
 use zeroize::Zeroizing;
+
+pub use headers::{AuditedHeaders, HeaderSettings};
 
 use crate::mounts::{MountEntry, MountFlags, StoredTable, Views};
 
@@ -23,6 +27,8 @@ const MAX_DEVICES: usize = 32;
 pub struct Audit {
     /// Asks the devices.
     pub broker: Broker,
+    /// Request headers that are written.
+    pub headers: AuditedHeaders,
     /// `core/`: the tables.
     core: Arc<dyn Storage>,
     views: Views,
@@ -52,6 +58,7 @@ impl Audit {
     pub async fn open(views: Views) -> Result<Self, Error> {
         let this = Self {
             broker: Broker::new(),
+            headers: AuditedHeaders::open(views("sys/audited-headers-config/")).await?,
             core: views("core/"),
             views,
             entries: ArcSwap::default(),

@@ -8,7 +8,8 @@ use std::{
 };
 
 use boltwork_audit::{
-    AuthView, GrantingPolicy, MountView, PolicyResults, Record, ReplyView, RequestView,
+    AuditedHeader, AuthView, GrantingPolicy, MountView, PolicyResults, Record, ReplyView,
+    RequestView,
 };
 use boltwork_logical::{Error, Failure, MountFacts, Operation, Reply, TokenType};
 
@@ -24,6 +25,11 @@ use crate::{active::Active, mounts::MountEntry, session::Session, tokens::saniti
 pub struct Audited(Authorized);
 
 impl Audited {
+    /// Id and operation, for an outcome that nothing else is known of.
+    pub(super) fn names(&self) -> (Arc<str>, Operation) {
+        (Arc::clone(&self.0.inbound.id), self.0.operation)
+    }
+
     pub(super) fn into_authorized(self) -> Authorized {
         self.0
     }
@@ -43,7 +49,8 @@ pub async fn audit_request(active: &Active, verdict: Verdict) -> Result<Audited,
                 true => true,
                 false => {
                     let Authorized { inbound, target, session, operation } = &request;
-                    let about = About::new(inbound, Some(target), session.as_ref(), *operation);
+                    let about =
+                        About::new(active, inbound, Some(target), session.as_ref(), *operation);
                     about.log_request(active, None).await
                 }
             };
@@ -61,7 +68,7 @@ async fn refused(active: &Active, denied: Denied) -> Outcome {
     let Denied { inbound, target, session, mut failure } = denied;
     if !active.audit.broker.is_idle() {
         let operation = inbound.operation;
-        let about = About::new(&inbound, target.as_ref(), session.as_ref(), operation);
+        let about = About::new(active, &inbound, target.as_ref(), session.as_ref(), operation);
         let text = failure.error.to_string();
         if !about.log_request(active, Some(&text)).await
             || !about.log_response(active, Some(&text), None).await
@@ -78,7 +85,7 @@ pub async fn audit_response(active: &Active, finished: Finished) -> Outcome {
     let Finished { request, mut result } = finished;
     let Authorized { inbound, target, session, operation } = &request;
     if !active.audit.broker.is_idle() {
-        let about = About::new(inbound, Some(target), session.as_ref(), *operation);
+        let about = About::new(active, inbound, Some(target), session.as_ref(), *operation);
         let (error, reply) = match &result {
             Ok(reply) => (None, reply.as_ref()),
             Err(failure) => (Some(failure.error.to_string()), failure.reply.as_deref()),
@@ -108,10 +115,12 @@ struct About<'a> {
     entry: Option<Arc<MountEntry>>,
     session: Option<&'a Arc<Session>>,
     operation: Operation,
+    headers: Vec<AuditedHeader<'a>>,
 }
 
 impl<'a> About<'a> {
     fn new(
+        active: &Active,
         inbound: &'a Inbound,
         target: Option<&'a Target>,
         session: Option<&'a Arc<Session>>,
@@ -119,7 +128,8 @@ impl<'a> About<'a> {
     ) -> Self {
         let facts = target.map(|target| target.mount.facts.load_full());
         let entry = target.map(|target| target.mount.entry.load_full());
-        Self { inbound, target, facts, entry, session, operation }
+        let headers = active.audit.headers.of(&inbound.headers);
+        Self { inbound, target, facts, entry, session, operation, headers }
     }
 
     /// Whether a device took it. The broker logs the failures.
@@ -192,6 +202,7 @@ impl<'a> About<'a> {
             remote_addr: connection.map_or("", |c| &c.remote_addr),
             remote_port: connection.map_or(0, |c| c.remote_port),
             wrap_ttl: inbound.wrap.as_ref().map(|wrap| wrap.ttl),
+            headers: &self.headers,
             ..RequestView::default()
         }
     }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use aws_lc_rs::digest;
-use boltwork_logical::{Caller, Failure, Headers, Operation, Reply, Request, SecretText};
+use boltwork_logical::{Caller, Error, Failure, Headers, Operation, Reply, Request, SecretText};
 
 use super::{Inbound, audit::Audited, authorize::Authorized};
 use crate::{
@@ -18,7 +18,9 @@ pub struct Answered {
     pub(super) result: Result<Option<Reply>, Failure>,
 }
 
-pub async fn dispatch(audited: Audited) -> Answered {
+/// Asks the backend. `gone` is over when nobody waits for the answer any more: then the backend's
+/// work is given up, and that is the answer.
+pub async fn dispatch(audited: Audited, gone: impl Future<Output = ()>) -> Answered {
     let request = audited.into_authorized();
     // What changes the server itself is carried through even if the client goes away meanwhile: a
     // mount or token is never left half made.
@@ -31,9 +33,20 @@ pub async fn dispatch(audited: Audited) -> Answered {
             let work = tokio::spawn(async move { inside.handle(made).await });
             work.await.unwrap_or_else(|_| Err(broken()))
         }
-        Ok(inside) => inside.handle(for_backend(&request)).await,
+        Ok(inside) => tokio::select! {
+            biased;
+            answer = inside.handle(for_backend(&request)) => answer,
+            () = gone => Err(given_up()),
+        },
     };
     Answered { request, result }
+}
+
+/// What the audit log says of a request whose client did not wait, or that took longer than
+/// `max_request_duration`. Nobody else reads it.
+fn given_up() -> Failure {
+    Error::unavailable("context canceled: the request was given up before its backend answered")
+        .into()
 }
 
 fn for_backend(from: &Authorized) -> Request {

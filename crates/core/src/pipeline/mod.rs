@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 pub use inbound::{Inbound, Outcome};
 
-use crate::{active::Active, tokens::Digest};
+use crate::{active::Active, mounts::broken, tokens::Digest};
 
 impl Active {
     /// Answers a request. Never fails: refusals and failures are outcomes.
@@ -29,11 +29,10 @@ impl Active {
         let verdict = authorize::authorize(called).await;
         let spent = spent_by(&verdict);
         let outcome = match audit::audit_request(self, verdict).await {
-            Ok(audited) => {
-                let answered = dispatch::dispatch(audited).await;
-                let finished = finish::finish(self, answered).await;
-                audit::audit_response(self, finished).await
+            Ok(audited) if self.audit.broker.is_idle() => {
+                carry_out(self, audited, std::future::pending()).await
             }
+            Ok(audited) => self.carry_out_recorded(audited).await,
             Err(refused) => *refused,
         };
         if let Some(digest) = spent {
@@ -41,6 +40,40 @@ impl Active {
         }
         outcome
     }
+
+    /// Carries a request out whose answer is to be recorded even if the client does not wait for it.
+    /// A client that goes away drops the future that waits here, and with it the sender: the rest is
+    /// told, gives up what the backend does, and writes its line.
+    async fn carry_out_recorded(self: &Arc<Self>, audited: audit::Audited) -> Outcome {
+        let (waiting, gone) = tokio::sync::oneshot::channel::<()>();
+        let (id, operation) = audited.names();
+        let active = Arc::clone(self);
+        let rest = tokio::spawn(async move {
+            let gone = async move {
+                // An error is what there is to hear: the sender was dropped.
+                let _ = gone.await;
+            };
+            carry_out(&active, audited, gone).await
+        });
+        let outcome = rest.await;
+        drop(waiting);
+        outcome.unwrap_or_else(|_| Outcome {
+            id,
+            operation,
+            mount_type: String::new(),
+            result: Err(broken()),
+        })
+    }
+}
+
+async fn carry_out(
+    active: &Active,
+    audited: audit::Audited,
+    gone: impl Future<Output = ()>,
+) -> Outcome {
+    let answered = dispatch::dispatch(audited, gone).await;
+    let finished = finish::finish(active, answered).await;
+    audit::audit_response(active, finished).await
 }
 
 /// The token whose last use this request was, refused or not.

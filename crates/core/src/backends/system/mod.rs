@@ -5,6 +5,7 @@
 
 mod access;
 mod audit;
+mod audited_headers;
 mod catalog;
 mod catalog_pins;
 mod leases;
@@ -193,6 +194,16 @@ fn audit_paths() -> Vec<Path<System>> {
             .help("One audit device: enable, disable.")
             .write(System::enable_audit)
             .delete(System::disable_audit),
+        path("config/auditing/request-headers")
+            .sudo()
+            .help("The request headers that audit devices write.")
+            .read(System::audited_headers),
+        path("config/auditing/request-headers/{header}")
+            .sudo()
+            .help("Whether audit devices write a request header, and how.")
+            .read(System::read_audited_header)
+            .write(System::write_audited_header)
+            .delete(System::delete_audited_header),
         path("audit-hash/{path...}")
             .help("The digest that an audit device writes for a text.")
             .write(System::audit_hash),
