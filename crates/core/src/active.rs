@@ -15,6 +15,7 @@ use crate::{
     identity::IdentityStore,
     leases::Leases,
     lifecycle::Core,
+    metrics::Metrics,
     mounts::{Mounts, ServerFacts, Views},
     passwords::PasswordPolicies,
     policies::Policies,
@@ -39,6 +40,8 @@ pub struct Active {
     pub passwords: PasswordPolicies,
     /// The plugin catalog and its processes.
     pub plugins: Arc<dyn Plugins>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
     /// The whole server, for the system backend: sealing, status.
     pub core: Weak<Core>,
     me: Weak<Self>,
@@ -83,6 +86,7 @@ impl Active {
             tokio::spawn(Leases::run(Arc::downgrade(&leases))),
             tokio::spawn(Mounts::run_rollbacks(Arc::downgrade(&mounts))),
         ];
+        let metrics = Arc::clone(core.upgrade().ok_or(Error::Sealed)?.metrics());
         let active = Arc::new_cyclic(|me| Self {
             me: me.clone(),
             mounts,
@@ -93,6 +97,7 @@ impl Active {
             policies,
             passwords: PasswordPolicies::new(views("sys/password_policy/")),
             plugins,
+            metrics,
             core,
             tasks,
         });

@@ -51,6 +51,11 @@ impl<K: Clone + Ord + Hash> Due<K> {
         self.schedule(key.clone(), 0);
     }
 
+    /// How many keys are due some time.
+    pub fn len(&self) -> usize {
+        self.queue.lock().by_time.len()
+    }
+
     /// What is due next, and when.
     pub fn next(&self) -> Option<(u64, K)> {
         self.queue.lock().by_time.first().cloned()

@@ -16,6 +16,7 @@ pub mod envelope;
 mod identity;
 mod leases;
 mod lifecycle;
+mod metrics;
 mod mounts;
 mod passwords;
 mod pipeline;
@@ -27,4 +28,5 @@ mod wrapping;
 pub use lifecycle::{
     Core, CoreConfig, Health, InitRequest, InitResult, LifecycleError, SealStatus, ServerVersion,
 };
+pub use metrics::{Format as MetricsFormat, Page as MetricsPage};
 pub use pipeline::{Inbound, Outcome};

@@ -13,13 +13,15 @@ use crate::{
     Limits,
     decode::{self, Refusal},
     encode::{self, Answer, errors},
-    sys,
+    metrics, sys,
 };
 
 /// What every connection of a listener shares.
 pub struct Door {
     pub core: Arc<Core>,
     pub limits: Limits,
+    /// Show `sys/metrics` to whoever asks.
+    pub open_metrics: bool,
 }
 
 impl Door {
@@ -47,10 +49,17 @@ impl Door {
         let Some(path) = decode::api_path(&parts) else {
             return errors(StatusCode::NOT_FOUND, &[]);
         };
-        let body = match self.read(body).await {
-            Ok(body) => body,
-            Err(refusal) => return refused(refusal),
+        let body = match tokio::time::timeout(self.limits.read, self.read(body)).await {
+            Ok(Ok(body)) => body,
+            Ok(Err(refusal)) => return refused(refusal),
+            Err(_) => {
+                let text = "the request body did not arrive in time (http_read_timeout)";
+                return errors(StatusCode::REQUEST_TIMEOUT, &[text.to_owned()]);
+            }
         };
+        if self.open_metrics && path == "sys/metrics" && parts.method == Method::GET {
+            return metrics::answer(&self.core, &parts).await;
+        }
         if path.starts_with("sys/")
             && let Some(answer) = sys::answer(&self.core, &parts, &path, &body).await
         {

@@ -9,6 +9,7 @@ mod door;
 mod encode;
 mod error;
 mod listener;
+mod metrics;
 mod query;
 mod raw;
 mod status;

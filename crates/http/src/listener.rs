@@ -35,12 +35,19 @@ pub struct Limits {
     pub request: Duration,
     /// Longest time for a request's header to arrive.
     pub header: Duration,
+    /// Longest time for a request's body to arrive.
+    pub read: Duration,
 }
 
 impl Default for Limits {
-    /// Vault's: 32 MiB, 90 s, 10 s.
+    /// Vault's: 32 MiB, 90 s, 10 s, 30 s.
     fn default() -> Self {
-        Self { body: 32 << 20, request: Duration::from_secs(90), header: Duration::from_secs(10) }
+        Self {
+            body: 32 << 20,
+            request: Duration::from_secs(90),
+            header: Duration::from_secs(10),
+            read: Duration::from_secs(30),
+        }
     }
 }
 
@@ -53,6 +60,8 @@ pub struct ListenerConfig {
     pub tls: Option<TlsFiles>,
     /// Bounds.
     pub limits: Limits,
+    /// Show `sys/metrics` to whoever asks.
+    pub open_metrics: bool,
 }
 
 /// Files and settings of a TLS listener.
@@ -68,6 +77,8 @@ pub struct TlsFiles {
     pub require_client_certificate: bool,
     /// `tls12` or `tls13`; empty is `tls12`.
     pub min_version: String,
+    /// `tls12` or `tls13`; empty is `tls13`.
+    pub max_version: String,
 }
 
 /// An open listener.
@@ -87,7 +98,11 @@ impl Listener {
         let socket = TcpListener::bind(&config.address)
             .await
             .map_err(|source| ListenerError::Bind { address: config.address.clone(), source })?;
-        Ok(Self { socket, tls, door: Arc::new(Door { core, limits: config.limits }) })
+        Ok(Self {
+            socket,
+            tls,
+            door: Arc::new(Door { core, limits: config.limits, open_metrics: config.open_metrics }),
+        })
     }
 
     /// The address that was bound.

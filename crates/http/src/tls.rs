@@ -21,10 +21,12 @@ pub fn load(files: &TlsFiles) -> Result<Arc<ServerConfig>, ListenerError> {
         reason: e.to_string(),
     })?;
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let versions: &[&rustls::SupportedProtocolVersion] = match files.min_version.as_str() {
-        "tls13" => &[&rustls::version::TLS13],
-        _ => rustls::ALL_VERSIONS,
-    };
+    let versions: &[&rustls::SupportedProtocolVersion] =
+        match (files.min_version.as_str(), files.max_version.as_str()) {
+            ("tls13", _) => &[&rustls::version::TLS13],
+            (_, "tls12") => &[&rustls::version::TLS12],
+            _ => rustls::ALL_VERSIONS,
+        };
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(versions)
         .map_err(|e| unusable(e.to_string()))?;

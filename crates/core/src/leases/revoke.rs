@@ -95,6 +95,7 @@ impl Leases {
             if let Some(mut entry) = self.get(id).await? {
                 entry.revoke_error = last_word(error, count);
                 self.save(&entry).await?;
+                self.irrevocable.lock().insert(id.to_owned());
             }
             self.failures.lock().remove(id);
             Ok::<_, Error>(())
@@ -138,7 +139,11 @@ impl Leases {
 
     /// The caller is alone with the lease.
     async fn revoke_entry(&self, entry: &LeaseEntry, force: Force) -> Result<(), Error> {
-        match self.ask_backend(entry, Operation::Revoke, 0).await {
+        let answer = self.ask_backend(entry, Operation::Revoke, 0).await;
+        if answer.is_err() {
+            self.not_taken_back.add();
+        }
+        match answer {
             Ok(_) => {}
             Err(Error::Sealed) => return Err(Error::Sealed),
             Err(error) if force == Force::Yes => {
@@ -150,7 +155,9 @@ impl Leases {
             }
             Err(error) => return Err(error),
         }
-        self.remove(entry).await
+        self.remove(entry).await?;
+        self.taken_back.add();
+        Ok(())
     }
 
     /// Sends a lease to its backend, to be renewed or revoked. A hanging backend is given up.

@@ -4,7 +4,7 @@
 //! a token, where a name is the random part of a lease id.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, OnceLock, Weak, atomic::AtomicBool},
     time::Duration,
 };
@@ -17,6 +17,7 @@ use super::{LeaseEntry, entry::raw_of};
 use crate::{
     active::Active,
     due::Due,
+    metrics::Counter,
     tokens::{Digest, now},
 };
 
@@ -31,6 +32,11 @@ pub struct Leases {
     pub(super) failures: Mutex<HashMap<String, u32>>,
     /// One change of a lease at a time.
     busy: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    /// Leases that nobody tries to take back any more.
+    pub(super) irrevocable: Mutex<HashSet<String>>,
+    /// Leases taken back since the store was opened, and attempts that failed.
+    pub taken_back: Counter,
+    pub not_taken_back: Counter,
     pub(super) tidying: AtomicBool,
     server: OnceLock<Weak<Active>>,
 }
@@ -59,6 +65,9 @@ impl Leases {
             due: Due::default(),
             failures: Mutex::default(),
             busy: Mutex::default(),
+            irrevocable: Mutex::default(),
+            taken_back: Counter::default(),
+            not_taken_back: Counter::default(),
             tidying: AtomicBool::new(false),
             server: OnceLock::new(),
         }
@@ -143,6 +152,7 @@ impl Leases {
         tx.commit().await?;
         self.due.forget(&entry.lease_id);
         self.failures.lock().remove(&entry.lease_id);
+        self.irrevocable.lock().remove(&entry.lease_id);
         Ok(())
     }
 
@@ -213,12 +223,25 @@ impl Leases {
                 Ok(Some(entry)) if !entry.is_irrevocable() => {
                     self.due.schedule(id, entry.expire_time.max(1));
                 }
-                Ok(_) => {}
+                Ok(Some(entry)) => {
+                    self.irrevocable.lock().insert(entry.lease_id);
+                }
+                Ok(None) => {}
                 Err(Error::Sealed) => return Err(Error::Sealed),
                 Err(error) => tracing::error!(%error, "a stored lease cannot be read"),
             }
         }
         Ok(())
+    }
+
+    /// How many leases are to be taken back some time.
+    pub fn pending(&self) -> u64 {
+        self.due.len() as u64
+    }
+
+    /// How many leases nobody tries to take back any more.
+    pub fn given_up(&self) -> u64 {
+        self.irrevocable.lock().len() as u64
     }
 
     /// Sleeps until something is due, but not for long.

@@ -20,6 +20,7 @@ pub use status::{Health, SealStatus};
 
 use crate::{
     active::Active,
+    metrics::Metrics,
     pipeline::{Inbound, Outcome},
 };
 
@@ -83,6 +84,7 @@ pub struct Core {
     /// One init, unseal or seal at a time.
     transition: tokio::sync::Mutex<()>,
     cluster: ArcSwapOption<Cluster>,
+    metrics: Arc<Metrics>,
 }
 
 /// Name and id of the cluster, known once unsealed for the first time.
@@ -105,6 +107,7 @@ impl Core {
             leaving: Mutex::default(),
             transition: tokio::sync::Mutex::default(),
             cluster: ArcSwapOption::empty(),
+            metrics: Arc::default(),
         })
     }
 
@@ -131,6 +134,16 @@ impl Core {
     /// What the core was told.
     pub fn config(&self) -> &CoreConfig {
         &self.config
+    }
+
+    /// What is counted for the server as a whole.
+    pub(crate) fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// What there is while unsealed, if it is.
+    pub(crate) fn active_now(&self) -> Option<Arc<Active>> {
+        self.active.load_full()
     }
 
     /// What encrypts; for what is encrypted outside of storage.

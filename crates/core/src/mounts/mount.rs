@@ -21,6 +21,7 @@ use futures_util::FutureExt;
 use tokio::sync::{Notify, watch};
 
 use super::{MountEntry, Table, start::clean_up};
+use crate::metrics::MountMetrics;
 
 /// Longest wait for requests to leave a backend that is going away.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -34,6 +35,8 @@ pub struct Mount {
     pub storage: Arc<dyn Storage>,
     /// A mount of the core itself: it cannot be removed, moved or disabled.
     pub core_own: bool,
+    /// What is counted of it.
+    pub metrics: MountMetrics,
     pub(super) condition: ArcSwap<Condition>,
     /// One change of the backend at a time.
     pub(super) changing: tokio::sync::Mutex<()>,
@@ -164,6 +167,7 @@ impl Mount {
             facts: ArcSwap::from_pointee(facts),
             storage,
             core_own,
+            metrics: MountMetrics::default(),
             condition: ArcSwap::from_pointee(Condition::Unavailable(
                 "it has not been started".into(),
             )),

@@ -9,7 +9,7 @@ use std::{
     collections::BTreeMap,
     panic::AssertUnwindSafe,
     sync::{Arc, Weak, atomic::Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use boltwork_logical::{Backend, BackendKind, Error, PluginId, Running, Setup};
@@ -143,9 +143,13 @@ impl Mounts {
         mount: &Arc<Mount>,
         entry: &MountEntry,
     ) -> Result<Running, Error> {
+        let begun = Instant::now();
         let running = self.create_backend(mount, entry).await?;
         match initialize(&*running.backend).await {
-            Ok(()) if !self.is_closed() => Ok(running),
+            Ok(()) if !self.is_closed() => {
+                mount.metrics.starts.took(begun.elapsed());
+                Ok(running)
+            }
             outcome => {
                 clean_up(&*running.backend).await;
                 Err(outcome.err().unwrap_or(Error::Sealed))

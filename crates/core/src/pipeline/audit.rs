@@ -57,6 +57,7 @@ pub async fn audit_request(active: &Active, verdict: Verdict) -> Result<Audited,
             if recorded {
                 return Ok(Audited(request));
             }
+            active.metrics.unrecorded.add();
             let Authorized { inbound, operation, .. } = request;
             Err(Box::new(outcome(inbound, operation, String::new(), Err(unrecorded()))))
         }
@@ -73,6 +74,7 @@ async fn refused(active: &Active, denied: Denied) -> Outcome {
         if !about.log_request(active, Some(&text)).await
             || !about.log_response(active, Some(&text), None).await
         {
+            active.metrics.unrecorded.add();
             failure = unrecorded();
         }
     }
@@ -91,6 +93,7 @@ pub async fn audit_response(active: &Active, finished: Finished) -> Outcome {
             Err(failure) => (Some(failure.error.to_string()), failure.reply.as_deref()),
         };
         if !about.log_response(active, error.as_deref(), reply).await {
+            active.metrics.unrecorded_answers.add();
             result = Err(unrecorded());
         }
     }

@@ -1,7 +1,7 @@
 //! Stage 6: the backend's own request is built, fresh, from what the client sent and what the
 //! backend may know; then the backend answers.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use aws_lc_rs::digest;
 use boltwork_logical::{Caller, Error, Failure, Headers, Operation, Reply, Request, SecretText};
@@ -26,6 +26,7 @@ pub async fn dispatch(audited: Audited, gone: impl Future<Output = ()>) -> Answe
     // mount or token is never left half made.
     let own_change = request.target.mount.core_own
         && (request.operation.is_write() || request.operation == Operation::Delete);
+    let begun = Instant::now();
     let result = match &request.target.inside {
         Err(error) => Err(error.clone().into()),
         Ok(inside) if own_change => {
@@ -39,7 +40,23 @@ pub async fn dispatch(audited: Audited, gone: impl Future<Output = ()>) -> Answe
             () = gone => Err(given_up()),
         },
     };
+    let metrics = &request.target.mount.metrics;
+    metrics.requests.took(begun.elapsed());
+    if result.as_ref().is_err_and(|failure| is_ours(&failure.error)) {
+        metrics.failures.add();
+    }
     Answered { request, result }
+}
+
+/// Whether a failure is none of the caller's.
+fn is_ours(error: &Error) -> bool {
+    match error {
+        Error::Coded { status, .. } => *status >= 500,
+        Error::Internal(_) | Error::Unavailable(_) | Error::Unrecoverable | Error::Conflict(_) => {
+            true
+        }
+        _ => false,
+    }
 }
 
 /// What the audit log says of a request whose client did not wait, or that took longer than

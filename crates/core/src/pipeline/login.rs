@@ -62,6 +62,7 @@ pub async fn login(
             ..NewToken::default()
         })
         .await?;
+    active.metrics.logins.add();
     auth.client_token = token;
     auth.accessor.clone_from(&entry.accessor);
     auth.display_name.clone_from(&entry.display_name);

@@ -15,7 +15,7 @@ mod login;
 mod route;
 mod wrapping;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 pub use inbound::{Inbound, Outcome};
 
@@ -24,10 +24,20 @@ use crate::{active::Active, mounts::broken, tokens::Digest};
 impl Active {
     /// Answers a request. Never fails: refusals and failures are outcomes.
     pub async fn handle(self: &Arc<Self>, inbound: Inbound) -> Outcome {
+        let (begun, _in_flight) = (Instant::now(), self.metrics.begin());
+        let outcome = self.answer(inbound).await;
+        self.metrics.requests.took(begun.elapsed());
+        outcome
+    }
+
+    async fn answer(self: &Arc<Self>, inbound: Inbound) -> Outcome {
         let routed = route::route(self, inbound).await;
         let called = authenticate::authenticate(self, routed).await;
         let verdict = authorize::authorize(called).await;
         let spent = spent_by(&verdict);
+        if matches!(verdict, authorize::Verdict::Denied(_)) {
+            self.metrics.refused.add();
+        }
         let outcome = match audit::audit_request(self, verdict).await {
             Ok(audited) if self.audit.broker.is_idle() => {
                 carry_out(self, audited, std::future::pending()).await

@@ -21,6 +21,7 @@ use super::{
 use crate::{
     identity::IdentityStore,
     leases::Leases,
+    metrics::Counter,
     policies::{Policies, is_current},
 };
 
@@ -69,6 +70,9 @@ pub struct TokenStore {
     pub(super) expiry: Expiry,
     /// Encrypts batch tokens.
     pub(super) barrier: Barrier,
+    /// Tokens made since the store was opened, by kind.
+    pub made_service: Counter,
+    pub made_batch: Counter,
     pub(super) tidying: std::sync::atomic::AtomicBool,
     digester: Digester,
     stripes: Vec<tokio::sync::Mutex<()>>,
@@ -147,10 +151,17 @@ impl TokenStore {
             cache: Cache::default(),
             expiry: Expiry::default(),
             barrier,
+            made_service: Counter::default(),
+            made_batch: Counter::default(),
             tidying: std::sync::atomic::AtomicBool::new(false),
             digester: Digester::new(&salt),
             stripes: (0..STRIPES).map(|_| tokio::sync::Mutex::default()).collect(),
         })
+    }
+
+    /// How many stored tokens end some time.
+    pub fn ending(&self) -> u64 {
+        self.expiry.len() as u64
     }
 
     /// Where tokens keep things for themselves, below `<digest>/`.
@@ -330,7 +341,9 @@ impl TokenStore {
     /// Makes a token. All of it is stored at once or not at all.
     pub async fn create(&self, new: NewToken) -> Result<(SecretText, Arc<TokenEntry>), Error> {
         if new.kind == TokenKind::Batch {
-            return self.make_batch(new.into_entry()).await;
+            let made = self.make_batch(new.into_entry()).await?;
+            self.made_batch.add();
+            return Ok(made);
         }
         let token = match new.id {
             Some(ref id) => id.clone(),
@@ -352,7 +365,10 @@ impl TokenStore {
                     self.expiry.forget(&digest);
                     return Err(error);
                 }
-                Ok(()) => return Ok((token, Arc::new(entry))),
+                Ok(()) => {
+                    self.made_service.add();
+                    return Ok((token, Arc::new(entry)));
+                }
             }
         }
     }

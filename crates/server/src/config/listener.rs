@@ -21,6 +21,8 @@ pub struct Listener {
     pub tls: Option<Tls>,
     /// Limits of time and size.
     pub limits: Limits,
+    /// `telemetry { unauthenticated_metrics_access }`: show `sys/metrics` without a token.
+    pub open_metrics: bool,
 }
 
 /// A listener's TLS.
@@ -116,7 +118,6 @@ const NO_EFFECT: &[&str] = &[
     "cors_allowed_headers",
     "cors_allow_credentials",
     "custom_response_headers",
-    "telemetry",
     "profiling",
     "inflight_requests_logging",
     "agent_api",
@@ -137,6 +138,7 @@ impl Listener {
             cluster_address: None,
             tls: None,
             limits: Limits::default(),
+            open_metrics: false,
         }
     }
 
@@ -159,8 +161,10 @@ impl Listener {
             address: with_port(address.as_deref().unwrap_or(DEFAULT_ADDRESS)),
             cluster_address: section.text("cluster_address")?,
             tls: tls(&mut section, warnings)?,
-            limits: limits(&mut section)?,
+            limits: limits(&mut section, warnings)?,
+            open_metrics: open_metrics(file, &mut section, warnings)?,
         };
+        section.warn_of("cluster_address", warnings);
         section.finish(&[], NO_EFFECT, warnings);
         Ok(listener)
     }
@@ -255,7 +259,21 @@ fn versions(
     Ok((min, max))
 }
 
-fn limits(section: &mut Section<'_>) -> Result<Limits, Error> {
+fn open_metrics(
+    file: &Path,
+    section: &mut Section<'_>,
+    warnings: &mut Vec<Warning>,
+) -> Result<bool, Error> {
+    let mut open = false;
+    for object in section.objects("telemetry")? {
+        let mut telemetry = Section::new(file, object);
+        open |= telemetry.flag("unauthenticated_metrics_access")?.unwrap_or(false);
+        telemetry.finish(&[], &["disallow_metrics", "metrics_only"], warnings);
+    }
+    Ok(open)
+}
+
+fn limits(section: &mut Section<'_>, warnings: &mut Vec<Warning>) -> Result<Limits, Error> {
     let usual = Limits::default();
     // Zero keeps the usual value: no limit here may be lifted by accident.
     let mut time = |key| section.duration(key).map(|d| d.filter(|d| !d.is_zero()));
@@ -264,6 +282,10 @@ fn limits(section: &mut Section<'_>) -> Result<Limits, Error> {
     let write_timeout = time("http_write_timeout")?;
     let idle_timeout = time("http_idle_timeout")?;
     let max_request_duration = time("max_request_duration")?;
+    // A connection is closed when no request comes within http_read_header_timeout, and a response
+    // is written as fast as its reader takes it.
+    section.warn_of("http_write_timeout", warnings);
+    section.warn_of("http_idle_timeout", warnings);
     let max_request_size = match section.integer("max_request_size")? {
         None | Some(0) => usual.max_request_size,
         Some(size) => u64::try_from(size).ok(),

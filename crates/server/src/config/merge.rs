@@ -56,6 +56,42 @@ const NO_EFFECT: &[&str] = &[
     "unsafe_cross_namespace_identity",
 ];
 
+/// Keys of `telemetry` that Vault or OpenBao has, and that do nothing here.
+const PUSHED: &[&str] = &[
+    "usage_gauge_period",
+    "maximum_gauge_cardinality",
+    "enable_hostname_label",
+    "metrics_prefix",
+    "statsite_address",
+    "statsd_address",
+    "lease_metrics_epsilon",
+    "num_lease_metrics_buckets",
+    "add_lease_metrics_namespace_labels",
+    "add_mount_point_rollback_metrics",
+    "filter_default",
+    "prefix_filter",
+    "rollback_metrics_include_mount_point",
+    "circonus_api_token",
+    "circonus_api_app",
+    "circonus_api_url",
+    "circonus_submission_interval",
+    "circonus_submission_url",
+    "circonus_check_id",
+    "circonus_check_force_metric_activation",
+    "circonus_check_instance_id",
+    "circonus_check_search_tag",
+    "circonus_check_tags",
+    "circonus_check_display_name",
+    "circonus_broker_id",
+    "circonus_broker_select_tag",
+    "dogstatsd_addr",
+    "dogstatsd_tags",
+    "stackdriver_project_id",
+    "stackdriver_location",
+    "stackdriver_namespace",
+    "stackdriver_debug_logs",
+];
+
 #[derive(Default)]
 pub(super) struct Merge {
     pub(super) config: Config,
@@ -111,7 +147,28 @@ impl Merge {
         self.log(&mut section)?;
         self.process(&mut section)?;
         self.leases(&mut section)?;
-        section.finish(&["telemetry"], NO_EFFECT, &mut self.warnings);
+        self.telemetry(file, &mut section)?;
+        section.warn_of("cluster_addr", &mut self.warnings);
+        if self.config.process.ui {
+            section.warn_of("ui", &mut self.warnings);
+        }
+        if self.config.process.raw_storage_endpoint {
+            section.warn_of("raw_storage_endpoint", &mut self.warnings);
+        }
+        section.finish(&[], NO_EFFECT, &mut self.warnings);
+        Ok(())
+    }
+
+    /// Numbers are fetched from `sys/metrics`, in Prometheus' form too: nothing need be set for
+    /// that. What would have them pushed somewhere is warned of.
+    fn telemetry(&mut self, file: &Path, section: &mut Section<'_>) -> Result<(), Error> {
+        for object in section.objects("telemetry")? {
+            Section::new(file, object).finish(
+                &["disable_hostname", "prometheus_retention_time"],
+                PUSHED,
+                &mut self.warnings,
+            );
+        }
         Ok(())
     }
 

@@ -131,6 +131,29 @@ impl<'a> Section<'a> {
         self.body.blocks(key).map_err(|source| Error::Syntax { path: self.file.to_owned(), source })
     }
 
+    /// Blocks without a label: `key { … }`.
+    pub(super) fn objects(&mut self, key: &'static str) -> Result<Vec<&'a Object>, Error> {
+        self.known.push(key);
+        let mut found = Vec::new();
+        for item in self.body.items.iter().filter(|i| i.name.text.eq_ignore_ascii_case(key)) {
+            found.extend(
+                item.value
+                    .objects()
+                    .map_err(|source| Error::Syntax { path: self.file.to_owned(), source })?,
+            );
+        }
+        Ok(found)
+    }
+
+    /// Warns of a key that is read for its form only.
+    pub(super) fn warn_of(&self, key: &str, out: &mut Vec<Warning>) {
+        let mut items = self.body.items.iter();
+        if let Some(item) = items.find(|item| item.name.text.eq_ignore_ascii_case(key)) {
+            let place = self.place(item.name.position);
+            out.push(Warning { place, key: item.name.text.clone(), problem: Problem::NoEffect });
+        }
+    }
+
     /// A list of strings, or one string.
     pub(super) fn texts(&mut self, key: &'static str) -> Result<Vec<String>, Error> {
         let texts = self.read(key, "a list of strings", |kind| match kind {

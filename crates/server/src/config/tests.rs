@@ -50,6 +50,28 @@ impl Drop for Folder {
 }
 
 #[test]
+fn what_telemetry_would_push_is_warned_of_and_open_metrics_are_asked_for_by_listener() {
+    let (config, warnings) = read(
+        r#"
+        storage "inmem" {}
+        telemetry { disable_hostname = true prometheus_retention_time = "30s" statsd_address = "x:1" }
+        listener "tcp" {
+          tls_disable = 1
+          telemetry { unauthenticated_metrics_access = true }
+        }
+        listener "tcp" { address = "127.0.0.1:8300" tls_disable = 1 http_idle_timeout = "1m" }
+        ui = true
+        cluster_addr = "https://127.0.0.1:8201"
+    "#,
+    );
+    assert!(config.listeners[0].open_metrics && !config.listeners[1].open_metrics);
+    let mut keys: Vec<_> = warnings.iter().map(|w| (w.key.as_str(), w.problem)).collect();
+    keys.sort_by_key(|(key, _)| *key);
+    let no_effect = |key| (key, Problem::NoEffect);
+    assert_eq!(keys, ["cluster_addr", "http_idle_timeout", "statsd_address", "ui"].map(no_effect));
+}
+
+#[test]
 fn a_whole_configuration_is_read() {
     let (config, warnings) = read(
         r#"
@@ -78,7 +100,12 @@ fn a_whole_configuration_is_read() {
         seal "shamir" {}
     "#,
     );
-    assert!(warnings.is_empty(), "{warnings:?}");
+    let mut no_effect: Vec<_> = warnings.iter().map(|w| w.key.as_str()).collect();
+    no_effect.sort_unstable();
+    let known =
+        ["cluster_addr", "cluster_address", "http_idle_timeout", "raw_storage_endpoint", "ui"];
+    assert_eq!(no_effect, known);
+    assert!(warnings.iter().all(|w| w.problem == Problem::NoEffect), "{warnings:?}");
     assert_eq!(config.storage, Storage::Sqlite { path: "/data/bw.db".into() });
     let [first, second] = config.listeners.as_slice() else { panic!("two listeners") };
     let tls = first.tls.as_ref().expect("TLS");
@@ -112,7 +139,7 @@ fn json_configures_the_same() {
             "listener": [{"tcp": {"tls_disable": "true"}}, {"tcp": {"address": "h:1", "tls_disable": 1}}],
             "default_lease_ttl": "1h", "ui": "true", "log_level": null}"#,
     );
-    assert!(warnings.is_empty(), "{warnings:?}");
+    assert!(matches!(warnings.as_slice(), [only] if only.key == "ui"), "{warnings:?}");
     assert_eq!(config.storage, Storage::Sqlite { path: "/d".into() });
     let addresses: Vec<_> = config.listeners.iter().map(|l| l.address.as_str()).collect();
     assert_eq!(addresses, ["127.0.0.1:8200", "h:1"]);

@@ -15,8 +15,14 @@ use crate::{
     version,
 };
 
-/// Ciphertext kept in memory, in bytes.
-const CACHE_BYTES: usize = 16 << 20;
+/// Ciphertext kept in memory where the configuration says nothing, in entries; Vault's default.
+const CACHE_ENTRIES: usize = 131_072;
+
+/// As how many bytes an entry counts in `cache_size`: the cache itself is bounded in bytes.
+const BYTES_OF_AN_ENTRY: usize = 128;
+
+/// Below this a cache is only in the way.
+const SMALLEST_CACHE: usize = 64 << 10;
 
 /// Makes a sealed server. Nothing listens yet.
 ///
@@ -43,7 +49,11 @@ fn physical(config: &Config) -> Result<Arc<dyn Physical>, String> {
             let file = Sqlite::open(&SqliteConfig::new(path)).map_err(|e| e.to_string())?;
             Ok(match config.cache.disabled {
                 true => Arc::new(file),
-                false => Arc::new(Cache::new(Arc::new(file), CACHE_BYTES)),
+                false => {
+                    let entries = config.cache.entries.unwrap_or(CACHE_ENTRIES);
+                    let bytes = entries.saturating_mul(BYTES_OF_AN_ENTRY).max(SMALLEST_CACHE);
+                    Arc::new(Cache::new(Arc::new(file), bytes))
+                }
             })
         }
     }
@@ -94,7 +104,12 @@ pub fn listener(config: &config::Listener, process: &config::Process) -> Listene
                 TlsVersion::V12 => "tls12".to_owned(),
                 TlsVersion::V13 => "tls13".to_owned(),
             },
+            max_version: match tls.max_version {
+                TlsVersion::V12 => "tls12".to_owned(),
+                TlsVersion::V13 => "tls13".to_owned(),
+            },
         }),
+        open_metrics: config.open_metrics,
         limits: Limits {
             body: config
                 .limits
@@ -102,6 +117,7 @@ pub fn listener(config: &config::Listener, process: &config::Process) -> Listene
                 .map_or(defaults.body, |n| usize::try_from(n).unwrap_or(usize::MAX)),
             request: config.limits.max_request_duration.unwrap_or(process.max_request_duration),
             header: config.limits.read_header_timeout,
+            read: config.limits.read_timeout,
         },
     }
 }

@@ -9,6 +9,7 @@ mod audited_headers;
 mod catalog;
 mod catalog_pins;
 mod leases;
+mod metrics;
 mod mount_fields;
 mod mount_info;
 mod mounts;
@@ -175,6 +176,7 @@ fn plugin_paths() -> Vec<Path<System>> {
 fn server_paths() -> Vec<Path<System>> {
     vec![
         path("seal").sudo().help("Seals the server.").write(System::seal),
+        path("metrics").help("Numbers about the server.").read(System::metrics),
         path("step-down")
             .sudo()
             .help("Gives up being active; nothing on a lone server.")
