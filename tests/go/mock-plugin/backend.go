@@ -49,6 +49,7 @@ func newBackend(kind logical.BackendType, fault string) *backend {
 			made.transactionPaths(),
 			made.processPaths(),
 			made.answerPaths(),
+			made.serverPaths(),
 		),
 		Invalidate:     made.invalidate,
 		InitializeFunc: initializeFor(fault),

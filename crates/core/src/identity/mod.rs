@@ -23,6 +23,7 @@ use std::{
 };
 
 use boltwork_logical::{Entry, Error, Storage};
+use futures_util::stream::{self, StreamExt as _};
 use parking_lot::{RwLock, RwLockReadGuard};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::OwnedMutexGuard;
@@ -39,6 +40,9 @@ pub use state::State;
 
 /// Most entities whose standing is kept; beyond it they are made anew.
 const MAX_STANDINGS: usize = 16_384;
+
+/// How many entries are read at the same time at unseal.
+const READS_AT_ONCE: usize = 32;
 
 /// The identity store of an unsealed server.
 #[derive(Default)]
@@ -78,16 +82,8 @@ impl IdentityStore {
     /// Reads everything that is stored.
     pub async fn load(storage: Arc<dyn Storage>) -> Result<Arc<Self>, Error> {
         let mut state = State::default();
-        for id in storage.list("entity/").await? {
-            if let Some(entity) = read(&*storage, &format!("entity/{id}")).await? {
-                state.put_entity(entity);
-            }
-        }
-        for id in storage.list("group/").await? {
-            if let Some(group) = read(&*storage, &format!("group/{id}")).await? {
-                state.put_group(group);
-            }
-        }
+        read_all(&*storage, "entity/", |entity| state.put_entity(entity)).await?;
+        read_all(&*storage, "group/", |group| state.put_group(group)).await?;
         let this = Self { state: RwLock::new(state), ..Self::default() };
         // Nobody else has it yet.
         let _ = this.storage.set(storage);
@@ -183,10 +179,27 @@ impl IdentityStore {
     }
 }
 
-async fn read<T: DeserializeOwned>(storage: &dyn Storage, key: &str) -> Result<Option<T>, Error> {
-    let Some(entry) = storage.get(key).await? else { return Ok(None) };
-    let read = serde_json::from_slice(&entry.value);
-    read.map(Some).map_err(|_| Error::internal(format!("stored identity/{key} is not valid JSON")))
+/// Reads everything in a folder, some of it at the same time.
+async fn read_all<T: DeserializeOwned>(
+    storage: &dyn Storage,
+    folder: &str,
+    mut take: impl FnMut(T),
+) -> Result<(), Error> {
+    let keys = storage.list(folder).await?;
+    let read = |id: String| async move {
+        let key = format!("{folder}{id}");
+        let Some(entry) = storage.get(&key).await? else { return Ok(None) };
+        let read = serde_json::from_slice(&entry.value);
+        let broken = |_| Error::internal(format!("stored identity/{key} is not valid JSON"));
+        read.map(Some).map_err(broken)
+    };
+    let mut entries = stream::iter(keys).map(read).buffered(READS_AT_ONCE);
+    while let Some(entry) = entries.next().await {
+        if let Some(entry) = entry? {
+            take(entry);
+        }
+    }
+    Ok(())
 }
 
 fn entry(folder: &str, id: &str, value: &impl Serialize) -> Result<Entry, Error> {

@@ -29,7 +29,8 @@ pub async fn login(
     if auth.policies.iter().any(|p| p == "root") {
         return Err(Error::invalid("auth methods cannot create root tokens").into());
     }
-    if auth.policies.iter().any(|p| p == RESPONSE_WRAPPING.0) {
+    let by_identity = standing.as_ref().map_or(&[][..], |standing| &standing.policies);
+    if auth.policies.iter().chain(by_identity).any(|p| p == RESPONSE_WRAPPING.0) {
         let text = format!("cannot assign policy {:?}", RESPONSE_WRAPPING.0);
         return Err(Error::invalid(text).into());
     }
