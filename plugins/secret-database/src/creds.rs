@@ -16,10 +16,10 @@ use crate::{
     Database,
     config::Config,
     connections::Connections,
-    credentials,
+    credentials::{Made as Credentials, Recipe},
     instance::Instance,
     moment::{self, Wish},
-    role::{CredentialKind, Role},
+    role::Role,
 };
 
 /// Kind of the leases; Vault's.
@@ -70,7 +70,8 @@ struct Issue {
 /// A user that was made and noted.
 struct Issued {
     username: String,
-    password: SecretText,
+    /// Under which key it is answered, and what it is.
+    credential: (&'static str, SecretText),
 }
 
 impl Database {
@@ -107,7 +108,8 @@ impl Database {
         let made = tokio::spawn(issue.run()).await;
         let made = made.map_err(|_| Error::internal("making the user was interrupted"))??;
         let internal = Leased { username: made.username.clone(), ..leased };
-        let data = json!({ "username": made.username, "password": made.password.expose() });
+        let (key, secret) = &made.credential;
+        let data = json!({ "username": made.username, *key: secret.expose() });
         Ok(Reply::data(data).leased(KIND, Ttl(ttl), internal).max_ttl(max_ttl))
     }
 
@@ -189,30 +191,19 @@ impl Issue {
         let Self { role, config, system, .. } = &self;
         let instance = self.connections.open(&role.db_name, config, &**system).await?;
         let _stays = instance.shared().await;
-        let credential = self.credential(&instance).await?;
-        let made = instance.new_user(self.user(credential.clone()).await).await?;
-        self.note(&instance, &made).await?;
-        // A plugin of version 4 chose the password itself.
-        let Credential::Password(sent) = credential else {
-            return Err(Error::internal("only passwords are made"));
+        let recipe = Recipe {
+            kind: role.credential_type,
+            settings: role.credential_config.as_ref(),
+            connection_policy: &config.password_policy,
         };
-        Ok(Issued { username: made.username, password: made.password.unwrap_or(sent) })
-    }
-
-    async fn credential(&self, instance: &Instance) -> Result<Credential> {
-        match self.role.credential_type {
-            CredentialKind::Password => {
-                let of_role = self.role.credential_config.as_ref();
-                let policy = &self.config.password_policy;
-                let password =
-                    credentials::password(instance, &*self.system, of_role, policy).await?;
-                Ok(Credential::Password(password))
-            }
-            other => Err(Error::invalid(format!(
-                "credentials of type {} are not made by this server",
-                other.as_str()
-            ))),
-        }
+        let credential = recipe.make(&instance, &**system).await?;
+        let made = instance.new_user(self.user(credential.credential()).await).await?;
+        self.note(&instance, &made).await?;
+        let (key, sent) = credential.shown();
+        // A plugin of version 4 chose the password itself.
+        let chosen = made.password.filter(|_| matches!(credential, Credentials::Password(_)));
+        let secret = chosen.unwrap_or_else(|| sent.clone());
+        Ok(Issued { username: made.username, credential: (key, secret) })
     }
 
     async fn user(&self, credential: Credential) -> NewUser {

@@ -17,6 +17,21 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How long closing may take before nobody waits for it any more.
 const CLOSING: Duration = Duration::from_secs(5);
 
+/// A call that failed.
+pub struct Failed {
+    /// What to say.
+    pub error: Error,
+    /// Whether the database surely did not do it. A plugin that died, and one that was waited for in
+    /// vain, may have got it done.
+    pub undone: bool,
+}
+
+impl From<Failed> for Error {
+    fn from(failed: Failed) -> Self {
+        failed.error
+    }
+}
+
 /// An open connection.
 pub struct Instance {
     database: Arc<dyn Database>,
@@ -76,22 +91,22 @@ impl Instance {
 
     /// A password of the plugin's own making.
     pub async fn make_password(&self) -> Result<SecretText, Error> {
-        self.call("generate a password", self.database.make_password()).await
+        Ok(self.call("generate a password", self.database.make_password()).await?)
     }
 
     /// Makes a user.
     pub async fn new_user(&self, user: NewUser) -> Result<MadeUser, Error> {
-        self.call("create a user", self.database.new_user(user)).await
+        Ok(self.call("create a user", self.database.new_user(user)).await?)
     }
 
     /// Changes a user.
-    pub async fn update_user(&self, change: UserChange) -> Result<(), Error> {
+    pub async fn update_user(&self, change: UserChange) -> Result<(), Failed> {
         self.call("update a user", self.database.update_user(change)).await
     }
 
     /// Removes a user, who may be gone already.
     pub async fn delete_user(&self, name: &str, statements: &[String]) -> Result<(), Error> {
-        self.call("delete a user", self.database.delete_user(name, statements)).await
+        Ok(self.call("delete a user", self.database.delete_user(name, statements)).await?)
     }
 
     /// Has the plugin rotate the connection's own credentials; none if it cannot do that itself.
@@ -103,7 +118,7 @@ impl Instance {
                 Err(error) => Err(error),
             }
         };
-        self.call("rotate the root credentials", rotated).await
+        Ok(self.call("rotate the root credentials", rotated).await?)
     }
 
     /// Closes it, for a bounded time.
@@ -117,18 +132,25 @@ impl Instance {
         &self,
         what: &str,
         work: impl Future<Output = Result<T, DatabaseError>>,
-    ) -> Result<T, Error> {
-        match tokio::time::timeout(PATIENCE, work).await {
-            Ok(Ok(done)) => Ok(done),
-            Ok(Err(error)) => Err(match self.clean(error) {
-                DatabaseError::Invalid(text) => Error::Invalid(text),
-                other => Error::Internal(other.to_string()),
-            }),
-            Err(_) => Err(Error::unavailable(format!(
-                "the database did not {what} within {} seconds; whether it still does is not known",
-                PATIENCE.as_secs()
-            ))),
-        }
+    ) -> Result<T, Failed> {
+        let error = match tokio::time::timeout(PATIENCE, work).await {
+            Ok(Ok(done)) => return Ok(done),
+            Ok(Err(error)) => error,
+            Err(_) => {
+                let error = Error::unavailable(format!(
+                    "the database did not {what} within {} seconds; whether it still does is not \
+                     known",
+                    PATIENCE.as_secs()
+                ));
+                return Err(Failed { error, undone: false });
+            }
+        };
+        let undone = error != DatabaseError::Shutdown;
+        let error = match self.clean(error) {
+            DatabaseError::Invalid(text) => Error::Invalid(text),
+            other => Error::Internal(other.to_string()),
+        };
+        Err(Failed { error, undone })
     }
 
     /// Databases like to repeat what they were sent.

@@ -32,32 +32,55 @@ mod moment;
 mod role;
 mod roles;
 mod root;
+mod rotation;
+mod schedule;
 mod statements;
+mod static_role;
+mod statics;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::SystemTime};
 
 use boltwork_sdk::{
     Changed, Engine, Reply, Request, Result, Routes,
     logical::{BackendKind, Factory},
 };
 
-use crate::connections::Connections;
+pub use crate::rotation::Clock;
+use crate::{connections::Connections, rotation::Rotations};
 
 /// The version that the engine reports of itself.
 pub const VERSION: &str = concat!("v", env!("CARGO_PKG_VERSION"));
 
 /// What makes the engine of a mount.
 pub fn factory() -> Arc<dyn Factory> {
-    boltwork_sdk::factory(Database::default)
+    boltwork_sdk::factory(Database::new)
 }
 
 /// The engine of one mount.
-#[derive(Default)]
 pub struct Database {
     pub(crate) connections: Arc<Connections>,
+    pub(crate) rotations: Arc<Rotations>,
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Database {
+    /// An engine that goes by the system's clock.
+    pub fn new() -> Self {
+        Self::with_clock(SystemTime::now)
+    }
+
+    /// An engine that goes by another clock, for tests: rotations are due by it.
+    pub fn with_clock(clock: Clock) -> Self {
+        let connections = Arc::<Connections>::default();
+        let rotations = Rotations::new(Arc::clone(&connections), clock);
+        Self { connections, rotations }
+    }
+
     async fn changed(&self, req: Request<Changed>) -> Result<Reply> {
         if let Some(name) = req.fields.key.strip_prefix(config::PREFIX) {
             self.connections.clear(name).await;
@@ -66,6 +89,7 @@ impl Database {
     }
 
     async fn clean_up(&self, _: Request) -> Result<Reply> {
+        self.rotations.stop();
         self.connections.clear_all().await;
         Ok(Reply::empty())
     }
@@ -77,14 +101,17 @@ impl Engine for Database {
             .with(roles::paths())
             .with(creds::paths())
             .with(root::paths())
+            .with(statics::paths())
             .renew(creds::KIND, Self::renew)
             .revoke(creds::KIND, Self::revoke)
             .rollback_after(creds::MADE, creds::GRACE, Self::settle_user)
             .rollback_after(root::ROTATION, root::GRACE, Self::settle_rotation)
+            .initialize(Self::start_up)
+            .every(Self::rotate_due)
             .invalidate(Self::changed)
             .cleanup(Self::clean_up)
             .local(["wal/"])
-            .seal_wrap([config::PREFIX, "static-role/"])
+            .seal_wrap([config::PREFIX, static_role::PREFIX])
             .kind(BackendKind::Secret)
             .version(VERSION)
             .help(

@@ -11,10 +11,8 @@ use crate::{
     Database, credentials,
     role::{CredentialKind, PREFIX, Role},
     statements::Statements,
+    static_role,
 };
-
-/// Where static roles are kept. Names are unique over both kinds.
-pub const STATIC_PREFIX: &str = "static-role/";
 
 /// A role to be written.
 #[derive(Deserialize, JsonSchema)]
@@ -112,7 +110,7 @@ impl Database {
 
     async fn write_role(&self, req: Request<RoleFields>) -> Result<Reply> {
         let (fields, storage) = (req.fields, &*req.storage);
-        if storage.contains(format!("{STATIC_PREFIX}{}", fields.name)).await? {
+        if storage.contains(format!("{}{}", static_role::PREFIX, fields.name)).await? {
             return Err(Error::invalid("Role and Static Role names must be unique"));
         }
         let mut role = Role::load(storage, &fields.name).await?.unwrap_or_default();

@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::{
-    Database, config::Config, connections::Connections, credentials, details::Details,
-    instance::Instance,
+    Database, config::Config, connections::Connections, credentials::Recipe, details::Details,
+    instance::Instance, role::CredentialKind,
 };
 
 /// Kind of the write-ahead entries; Vault's.
@@ -111,7 +111,10 @@ async fn rotate(connections: &Connections, req: &Request<Named>, config: Config)
     let outcome = {
         let _alone = instance.alone().await;
         let policy = &config.password_policy;
-        let new = credentials::password(&instance, &*req.system, None, policy).await?;
+        let recipe =
+            Recipe { kind: CredentialKind::Password, settings: None, connection_policy: policy };
+        let new = recipe.make(&instance, &*req.system).await?;
+        let (_, new) = new.shown();
         let rotation = Rotation {
             connection_name: name.clone(),
             user_name: user,
@@ -150,7 +153,7 @@ async fn change(
         credential: Some((Credential::Password(password), statements)),
         ..UserChange::default()
     };
-    instance.update_user(change).await.map_err(|error| match error {
+    instance.update_user(change).await.map_err(|failed| match failed.error {
         Error::Internal(text) => Error::Internal(format!("failed to update user: {text}")),
         other => other,
     })?;

@@ -6,13 +6,7 @@ mod support;
 use std::sync::atomic::Ordering;
 
 use serde_json::json;
-use support::{Scene, World, connection};
-
-async fn until(mut holds: impl FnMut() -> bool) {
-    while !holds() {
-        tokio::task::yield_now().await;
-    }
-}
+use support::{Scene, World, connection, until};
 
 #[tokio::test]
 async fn a_connection_is_shown_without_its_secrets() {
@@ -39,7 +33,8 @@ async fn a_configuration_that_does_not_work_changes_nothing() {
     assert!(text.starts_with("error creating database object: "), "{text}");
     assert!(!text.contains("wrong"), "{text}");
     scene.mount.read("creds/app").await.expect("the old one still works");
-    scene.restart_free_check().await;
+    // What was tried in vain was closed.
+    until(|| scene.open() == 1).await;
     let unverified = json!({"password": "wrong", "verify_connection": false});
     scene.mount.write("config/db", unverified).await.expect("nobody tried it");
     for (body, text) in [
@@ -49,13 +44,6 @@ async fn a_configuration_that_does_not_work_changes_nothing() {
     ] {
         let refused = scene.mount.write("config/new", body).await.unwrap_err().to_string();
         assert!(refused.contains(text), "{refused}");
-    }
-}
-
-impl Scene {
-    /// One connection is open: what was tried in vain was closed.
-    async fn restart_free_check(&self) {
-        until(|| self.open() == 1).await;
     }
 }
 

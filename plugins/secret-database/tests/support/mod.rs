@@ -11,7 +11,31 @@ use boltwork_sdk::logical::{
 };
 use boltwork_sdk_test::{Bench, Databases, FakeSystem, Leases, MemoryStorage, Mount};
 use serde_json::json;
+use std::cell::Cell;
+use std::time::{Duration, SystemTime};
 use tokio::sync::Notify;
+
+thread_local! {
+    static LATER: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+}
+
+/// The engine's clock: the system's, and as much later as the test says. A test and all its tasks
+/// are on one thread.
+pub fn now() -> SystemTime {
+    SystemTime::now() + LATER.get()
+}
+
+/// Lets time pass for the engine.
+pub fn pass(seconds: u64) {
+    LATER.set(LATER.get() + Duration::from_secs(seconds));
+}
+
+/// Waits until something holds; it must come to hold by itself.
+pub async fn until(mut holds: impl FnMut() -> bool) {
+    while !holds() {
+        tokio::task::yield_now().await;
+    }
+}
 
 /// What is in the database, and what goes wrong with it.
 #[derive(Default)]
@@ -205,7 +229,7 @@ impl Scene {
             passwords,
             ..FakeSystem::default()
         };
-        let bench = Bench::of(boltwork_secret_database::factory())
+        let bench = Bench::new(|| boltwork_secret_database::Database::with_clock(now))
             .system(system)
             .storage(MemoryStorage::default());
         let mount = bench.in_process().await;
