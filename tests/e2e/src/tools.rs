@@ -53,6 +53,11 @@ pub fn repository(path: &str) -> PathBuf {
     root().join(path)
 }
 
+/// Our database plugin in Go; `None` skips the calling test.
+pub fn mock_database() -> Option<PathBuf> {
+    need("mock-database", "the Go mock database is not in .tools/bin; it needs Go")
+}
+
 /// The server that all of this is about.
 ///
 /// # Panics

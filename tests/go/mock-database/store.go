@@ -20,12 +20,17 @@ type store struct {
 
 // open takes a configuration. What its "do" says happens instead.
 func (s *store) open(config map[string]interface{}) (map[string]interface{}, error) {
+	file, _ := config["file"].(string)
+	if file != "" && config["do"] == "hang" {
+		// So that a test knows when it does.
+		_ = os.WriteFile(file, []byte("hangs\n"), 0o600)
+	}
 	if err := misbehave(config["do"]); err != nil {
 		return nil, err
 	}
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	s.file, _ = config["file"].(string)
+	s.file = file
 	s.lines = map[string]string{}
 	kept := map[string]interface{}{"seen_port": fmt.Sprintf("%T %v", config["port"], config["port"])}
 	for key, value := range config {
