@@ -72,10 +72,15 @@ impl Command {
 
 /// Groups of commands on the first level.
 pub(crate) const TOP: &[&str] =
-    &["auth", "kv", "operator", "plugin", "policy", "print", "secrets", "token"];
+    &["audit", "auth", "kv", "lease", "operator", "plugin", "policy", "print", "secrets", "token"];
 
 /// Path, synopsis and help of each group.
 pub(crate) const GROUPS_OF_COMMANDS: &[(&str, &str, &str)] = &[
+    (
+        "audit",
+        "Interact with audit devices",
+        "Enables, lists and disables audit devices. While any is enabled, nothing happens that none of them took.\n$ audit enable file file_path=/var/log/audit.log",
+    ),
     (
         "auth",
         "Interact with auth methods",
@@ -90,6 +95,11 @@ pub(crate) const GROUPS_OF_COMMANDS: &[(&str, &str, &str)] = &[
         "kv metadata",
         "Interact with the metadata of keys",
         "Reads and writes what version 2 keeps about a key besides its values.\n$ kv metadata get -mount=secret foo",
+    ),
+    (
+        "lease",
+        "Interact with leases",
+        "Looks up, renews and revokes leases: secrets that are to be given back.\n$ lease revoke -prefix database/creds",
     ),
     (
         "operator",

@@ -88,7 +88,7 @@ impl Context<'_> {
     pub(crate) fn field_of(&mut self, secret: &Secret) -> Outcome {
         let field = self.flags.text("field").to_owned();
         let value = format::secret_field(secret, &field);
-        if self.is_table() {
+        if self.is_table() && value.as_ref().is_some_and(|v| !v.is_null()) {
             format::warnings(&mut self.ui, secret);
         }
         self.show_field(value.as_ref(), &field, "secret")

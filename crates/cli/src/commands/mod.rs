@@ -1,5 +1,6 @@
 //! The commands, one file per small family.
 
+mod audit;
 mod auth;
 mod generic;
 mod kv;
@@ -7,6 +8,7 @@ mod kv_delete;
 mod kv_metadata;
 mod kv_path;
 mod kv_write;
+mod lease;
 mod login;
 mod mounts;
 mod operator;
@@ -23,12 +25,14 @@ use crate::command::Command;
 
 /// Every family of commands.
 pub(crate) const FAMILIES: &[&[Command]] = &[
+    audit::COMMANDS,
     auth::COMMANDS,
     generic::COMMANDS,
     kv::COMMANDS,
     kv_delete::COMMANDS,
     kv_metadata::COMMANDS,
     kv_write::COMMANDS,
+    lease::COMMANDS,
     login::COMMANDS,
     operator::COMMANDS,
     plugin::COMMANDS,

@@ -84,10 +84,10 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command {
         path: "token capabilities",
         synopsis: "Print capabilities of a token on a path",
-        usage: "[options] [TOKEN] PATH",
+        usage: "[options] [TOKEN | ACCESSOR] PATH",
         about: "Prints what a token, by default the one in use, may do on a path.\n$ token capabilities cubbyhole/foo",
         output: Output::Format,
-        flags: &[],
+        flags: &[ACCESSOR],
         run: capabilities,
     },
 ];
@@ -235,8 +235,12 @@ fn revoke(cx: &mut Context<'_>) -> Outcome {
 }
 
 fn capabilities(cx: &mut Context<'_>) -> Outcome {
+    let by_accessor = cx.flags.bool("accessor");
     let (token, path) = match cx.flags.args.as_slice() {
         [] => return Err(Failure::usage("Not enough arguments (expected 1-2, got 0)")),
+        [_] if by_accessor => {
+            return Err(Failure::usage("Not enough arguments with -accessor (expected 2, got 1)"));
+        }
         [path] => (None, path.clone()),
         [token, path] => (Some(token.clone()), path.clone()),
         more => {
@@ -246,6 +250,10 @@ fn capabilities(cx: &mut Context<'_>) -> Outcome {
     };
     let mut body = one("path", &path);
     let url = match token {
+        Some(accessor) if by_accessor => {
+            body.extend(one("accessor", &accessor));
+            "sys/capabilities-accessor"
+        }
         Some(token) => {
             body.extend(one("token", &token));
             "sys/capabilities"
