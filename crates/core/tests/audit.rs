@@ -266,3 +266,38 @@ async fn only_the_headers_that_are_asked_for_are_recorded_and_credentials_never_
     let refused = server.read(&server.root, &gone).await;
     assert_eq!(refusal(refused), "Could not find header in config");
 }
+
+#[tokio::test]
+async fn whose_token_it_is_and_what_that_gives_is_recorded_and_for_a_barred_one_too() {
+    let (server, log) = audited().await;
+    let body = json!({ "type": "login" });
+    server.root(Operation::Update, "sys/auth/one", body).await.expect("enable");
+    let who = || json!({ "name": "alice", "policies": ["own"] });
+    let log_in = async || {
+        let reply = server.write("", "auth/one/login", who()).await.expect("login");
+        reply.expect("a reply").auth.expect("a token")
+    };
+    let id = log_in().await.token.entity_id.clone();
+    let entity = format!("identity/entity/id/{id}");
+    let policies = json!({ "policies": "given" });
+    server.write(&server.root, &entity, policies).await.expect("write");
+    let auth = log_in().await;
+    let [_, answer] = log.last_two();
+    for part in [&answer["auth"], &answer["response"]["auth"]] {
+        assert_eq!(part["entity_id"], json!(id), "{answer}");
+        assert_eq!(part["identity_policies"], json!(["given"]));
+        assert_eq!(part["token_policies"], json!(["default", "own"]));
+        assert_eq!(part["policies"], json!(["default", "given", "own"]));
+    }
+    let token = auth.client_token.expose();
+    server.read(token, "auth/token/lookup-self").await.expect("look up");
+    let [asked, _] = log.last_two();
+    assert_eq!(asked["auth"]["entity_id"], json!(id));
+    assert_eq!(asked["auth"]["identity_policies"], json!(["given"]));
+    assert_eq!(asked["auth"]["policies"], json!(["default", "given", "own"]));
+    server.write(&server.root, &entity, json!({ "disabled": true })).await.expect("write");
+    assert!(harness::is_plain_denial(&server.read(token, "auth/token/lookup-self").await));
+    let [asked, _] = log.last_two();
+    assert_eq!(asked["auth"]["entity_id"], json!(id));
+    assert_eq!(asked["error"], "permission denied");
+}

@@ -239,3 +239,104 @@ impl State {
         (all(&direct), all(&inherited))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::{Rng, SeedableRng, rngs::StdRng};
+
+    use super::*;
+
+    /// Everything that can be found, by every way.
+    fn found(state: &State) -> Vec<String> {
+        let mut found = Vec::new();
+        let id = |entity: Option<&Arc<Entity>>| entity.map(|e| e.id.clone());
+        let group_id = |group: Option<&Arc<Group>>| group.map(|g| g.id.clone());
+        for n in 0..8 {
+            let (e, g, a) = (format!("e{n}"), format!("g{n}"), format!("a{n}"));
+            found.push(format!("{:?} {:?}", state.entity(&e), id(state.living(&e))));
+            found.push(format!(
+                "{:?} {:?}",
+                id(state.entity_named(&e)),
+                group_id(state.group_named(&g))
+            ));
+            found.push(format!(
+                "{:?} {:?}",
+                id(state.entity_of_alias(&a)),
+                group_id(state.group_of_alias(&a))
+            ));
+            for mount in ["m0", "m1"] {
+                found.push(format!("{:?}", id(state.entity_known_as(mount, &a))));
+                found.push(format!("{:?}", group_id(state.group_known_as(mount, &a))));
+            }
+            let groups = state.entity(&e).map(|entity| state.groups_of(entity));
+            let members = state.group(&g).map(|group| state.members(group));
+            found.push(format!("{groups:?} {members:?} {:?}", state.children(&g)));
+            found.push(format!("{:?}", state.internal_groups_of(&e)));
+        }
+        found.push(format!("{:?}", state.entity_aliases().map(|a| &a.id).collect::<Vec<_>>()));
+        found.push(format!("{:?}", state.group_aliases().map(|a| &a.id).collect::<Vec<_>>()));
+        found
+    }
+
+    fn some(random: &mut StdRng, prefix: &str) -> Vec<String> {
+        (0..8).filter(|_| random.random_bool(0.3)).map(|n| format!("{prefix}{n}")).collect()
+    }
+
+    /// Aliases of one owner; two owners never have the same one at the same time.
+    fn aliases(owner: &str, at: usize) -> Vec<Alias> {
+        let alias = |mount: &str| Alias {
+            id: format!("a{at}"),
+            canonical_id: owner.to_owned(),
+            name: format!("A{at}"),
+            mount_accessor: mount.to_owned(),
+            ..Alias::default()
+        };
+        vec![alias(["m0", "m1"][at % 2])]
+    }
+
+    #[test]
+    fn what_was_changed_in_any_order_is_what_is_loaded_at_once() {
+        let mut random = StdRng::seed_from_u64(7);
+        let mut changed = State::default();
+        for step in 0..2000 {
+            let at: usize = random.random_range(0..8);
+            let (entity, group) = (format!("e{at}"), format!("g{at}"));
+            match random.random_range(0..4) {
+                0 => changed.put_entity(Entity {
+                    id: entity.clone(),
+                    name: entity.to_uppercase(),
+                    aliases: if random.random() { aliases(&entity, at) } else { Vec::new() },
+                    merged_entity_ids: (at > 5)
+                        .then(|| format!("e{}", at - 6))
+                        .into_iter()
+                        .collect(),
+                    external_group_ids: some(&mut random, "g").into_iter().collect(),
+                    ..Entity::default()
+                }),
+                1 => changed.put_group(Group {
+                    id: group.clone(),
+                    name: group.to_uppercase(),
+                    kind: if at.is_multiple_of(2) {
+                        GroupKind::Internal
+                    } else {
+                        GroupKind::External
+                    },
+                    member_entity_ids: if at.is_multiple_of(2) {
+                        some(&mut random, "e")
+                    } else {
+                        Vec::new()
+                    },
+                    parent_group_ids: some(&mut random, "g"),
+                    alias: aliases(&group, at).pop().filter(|_| random.random()),
+                    ..Group::default()
+                }),
+                2 => changed.remove_entity(&entity),
+                _ => changed.remove_group(&group),
+            }
+            let mut loaded = State::default();
+            changed.entities().for_each(|entity| loaded.put_entity(Entity::clone(entity)));
+            changed.groups().for_each(|group| loaded.put_group(Group::clone(group)));
+            assert_eq!(found(&changed), found(&loaded), "after step {step}");
+        }
+    }
+}

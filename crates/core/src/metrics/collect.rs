@@ -85,6 +85,7 @@ fn stores(active: &Active) -> Vec<Family> {
     let (tokens, leases) = (&active.tokens, &active.leases);
     let count = |counter: &super::Counter| Timed { count: counter.count(), ..Timed::default() };
     let kind = |word: &str| -> Labels { vec![("token_type", word.to_owned())] };
+    let (entities, aliases) = identities(active);
     vec![
         gauge("vault.token.count", "Stored tokens that end some time.", tokens.ending()),
         Family {
@@ -95,6 +96,19 @@ fn stores(active: &Active) -> Vec<Family> {
                 (kind("service"), count(&tokens.made_service)),
                 (kind("batch"), count(&tokens.made_batch)),
             ],
+        },
+        gauge("vault.identity.num_entities", "Entities.", entities),
+        Family {
+            name: "vault.identity.entity.alias.count",
+            help: "Aliases of entities, by auth mount.",
+            kind: Kind::Gauge,
+            points: aliases
+                .into_iter()
+                .map(|(accessor, count)| {
+                    let one = Timed { count, ..Timed::default() };
+                    (vec![("auth_mount_accessor", accessor)], one)
+                })
+                .collect(),
         },
         gauge(
             "vault.expire.num_leases",
@@ -117,6 +131,19 @@ fn stores(active: &Active) -> Vec<Family> {
             leases.not_taken_back.count(),
         ),
     ]
+}
+
+/// How many entities there are, and how many aliases at each mount.
+fn identities(active: &Active) -> (u64, BTreeMap<String, u64>) {
+    let state = active.identity.state();
+    let (mut entities, mut aliases) = (0, BTreeMap::new());
+    for entity in state.entities() {
+        entities += 1;
+        for alias in &entity.aliases {
+            *aliases.entry(alias.mount_accessor.clone()).or_default() += 1;
+        }
+    }
+    (entities, aliases)
 }
 
 fn mounts(active: &Active) -> Vec<Family> {

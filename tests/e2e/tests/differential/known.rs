@@ -297,6 +297,12 @@ pub const KNOWN: &[Known] = &[
     known("identity", &["a circle", "in itself"], &["/errors"], "the text names a random id"),
     known(
         "identity",
+        &["the entity of the alias"],
+        &["/data/name"],
+        "a name that is made is random",
+    ),
+    known(
+        "identity",
         &["an emptied group"],
         &["/data/policies"],
         "OpenBao shows an empty list until it is started anew, and null from then on",

@@ -702,5 +702,17 @@ pub const IDENTITY: &[Step] = &[
     Step::new("delete nobody", "POST", "/v1/identity/entity/batch-delete").body(r#"{}"#),
     Step::new("delete two", "POST", "/v1/identity/entity/batch-delete").body(r#"{"entity_ids":["{bob}","nope"]}"#),
     Step::new("a deleted token", "GET", "/v1/auth/token/lookup-self").who(Who::Kept("token")),
+    Step::new("a role for aliases", "POST", "/v1/auth/token/roles/r")
+        .body(r#"{"allowed_entity_aliases":"svc-*","orphan":true}"#),
+    Step::new("a token by alias", "POST", "/v1/auth/token/create/r")
+        .body(r#"{"entity_alias":"svc-A","policies":["default"]}"#)
+        .keep("svc", "/auth/entity_id"),
+    Step::new("the entity of the alias", "GET", "/v1/identity/entity/id/{svc}"),
+    Step::new("disable it", "POST", "/v1/identity/entity/id/{svc}").body(r#"{"disabled":true}"#),
+    Step::new("a token by a disabled alias", "POST", "/v1/auth/token/create/r")
+        .body(r#"{"entity_alias":"svc-A","policies":["default"]}"#),
+    Step::new("a token by another alias", "POST", "/v1/auth/token/create/r")
+        .body(r#"{"entity_alias":"other","policies":["default"]}"#),
+    Step::new("how many", "GET", "/v1/sys/internal/counters/entities"),
     Step::new("entities of nobody", "LIST", "/v1/identity/entity/id").who(Who::Nobody),
 ];

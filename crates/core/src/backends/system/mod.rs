@@ -184,6 +184,9 @@ fn server_paths() -> Vec<Path<System>> {
         path("key-status")
             .help("The key that new entries are encrypted with.")
             .read(System::key_status),
+        path("internal/counters/entities")
+            .help("How many entities there are.")
+            .read(System::count_entities),
         path("rotate").sudo().help("Begins a new key term.").write(System::rotate),
     ]
 }

@@ -28,6 +28,11 @@ impl System {
         })))
     }
 
+    pub(super) async fn count_entities(&self, _: Request) -> Result<Reply> {
+        let total = self.active()?.identity.state().entities().count();
+        Ok(Reply::data(json!({ "counters": { "entities": { "total": total } } })))
+    }
+
     pub(super) async fn rotate(&self, _: Request) -> Result<Reply> {
         let core = self.active()?.core.upgrade().ok_or(Error::Sealed)?;
         core.rotate().await?;
