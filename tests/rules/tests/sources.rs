@@ -194,3 +194,27 @@ fn every_member_keeps_the_lints_of_the_workspace() {
     }
     assert!(checked > 10, "only {checked} manifests found: the search is broken");
 }
+
+/// Words in backticks that read like the name of a test of ours.
+fn named_tests(page: &str) -> Vec<&str> {
+    let quoted = page.split('`').skip(1).step_by(2);
+    let is_name = |word: &&str| {
+        word.matches('_').count() >= 3
+            && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+    };
+    quoted.filter(is_name).collect()
+}
+
+#[test]
+fn every_test_that_the_conformance_page_names_exists() {
+    let page = fs::read_to_string(root().join("docs/conformance.md")).expect("the page is there");
+    let named = named_tests(&page);
+    assert!(named.len() > 80, "only {} names found: the search is broken", named.len());
+    let sources = sources();
+    let exists = |name: &str| {
+        let definition = format!("fn {name}(");
+        sources.iter().any(|(_, text)| text.contains(&definition))
+    };
+    let wrong: Vec<&str> = named.into_iter().filter(|name| !exists(name)).collect();
+    assert!(wrong.is_empty(), "no such tests:\n{}", wrong.join("\n"));
+}
