@@ -88,21 +88,18 @@ impl State {
         below + 1
     }
 
-    /// Whether a group is above another, or is it.
-    fn is_above(&self, above: &str, below: &str) -> bool {
-        let mut seen = BTreeSet::from([below.to_owned()]);
-        let mut todo = vec![below.to_owned()];
+    /// The groups that a group is in, by whatever way.
+    fn all_above(&self, id: &str) -> BTreeSet<String> {
+        let mut seen = BTreeSet::new();
+        let mut todo = vec![id.to_owned()];
         while let Some(id) = todo.pop() {
-            if id == above {
-                return true;
-            }
             for parent in self.group(&id).into_iter().flat_map(|group| &group.parent_group_ids) {
                 if seen.insert(parent.clone()) {
                     todo.push(parent.clone());
                 }
             }
         }
-        false
+        seen
     }
 }
 
@@ -223,7 +220,9 @@ fn regrouped(state: &State, group: &Group, ids: Vec<String>) -> Result<Vec<Group
     if wanted.len() > MAX_MEMBERS {
         return Err(Error::invalid(format!("a group has at most {MAX_MEMBERS} members")));
     }
-    let current = state.children(&group.id);
+    // Sets, because there may be many of each.
+    let current: BTreeSet<String> = state.children(&group.id).into_iter().collect();
+    let ancestors = state.all_above(&group.id);
     let (mut heights, mut depths) = (HashMap::new(), HashMap::new());
     let above = state.height(&group.id, &mut heights);
     let mut joining = Vec::new();
@@ -237,7 +236,7 @@ fn regrouped(state: &State, group: &Group, ids: Vec<String>) -> Result<Vec<Group
         if *id == group.id {
             return Err(fault(&format!("member group ID {id:?} is same as the ID of the group")));
         }
-        if state.is_above(id, &group.id) {
+        if ancestors.contains(id) {
             return Err(Error::invalid(format!(
                 "cyclic relationship detected for member group ID {id:?}"
             )));

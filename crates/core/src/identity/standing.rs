@@ -1,7 +1,7 @@
 //! What an entity comes to at this moment: its groups, its policies, and what templates in policies
 //! stand for. Made anew when any of it changes.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use boltwork_policy::{Acl, Substitute};
 use parking_lot::Mutex;
@@ -37,12 +37,9 @@ impl Standing {
     pub fn new(state: &State, entity: &Arc<Entity>) -> Self {
         let (mut groups, inherited) = state.groups_of(entity);
         groups.extend(inherited);
-        let mut policies = entity.policies.clone();
-        for name in groups.iter().flat_map(|group| &group.policies) {
-            if !policies.contains(name) {
-                policies.push(name.clone());
-            }
-        }
+        let mut seen = HashSet::new();
+        let names = entity.policies.iter().chain(groups.iter().flat_map(|group| &group.policies));
+        let policies = names.filter(|name| seen.insert(*name)).cloned().collect();
         Self { entity: Arc::clone(entity), groups, policies, compiled: Mutex::default() }
     }
 
