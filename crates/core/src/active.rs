@@ -8,6 +8,7 @@ use std::{
 };
 
 use boltwork_logical::{Backend, Error, Plugins, Setup};
+use parking_lot::Mutex;
 
 use crate::{
     audit::Audit,
@@ -45,7 +46,7 @@ pub struct Active {
     /// The whole server, for the system backend: sealing, status.
     pub core: Weak<Core>,
     me: Weak<Self>,
-    tasks: Vec<tokio::task::JoinHandle<()>>,
+    tasks: Mutex<Vec<tokio::task::JoinHandle<()>>>,
 }
 
 impl Active {
@@ -80,12 +81,6 @@ impl Active {
         )
         .await?;
         let tokens = Arc::new(tokens);
-        let tasks = vec![
-            tokio::spawn(TokenStore::run_expiry(Arc::downgrade(&tokens))),
-            tokio::spawn(recover(Arc::downgrade(&tokens), Arc::downgrade(&leases))),
-            tokio::spawn(Leases::run(Arc::downgrade(&leases))),
-            tokio::spawn(Mounts::run_rollbacks(Arc::downgrade(&mounts))),
-        ];
         let metrics = Arc::clone(core.upgrade().ok_or(Error::Sealed)?.metrics());
         let active = Arc::new_cyclic(|me| Self {
             me: me.clone(),
@@ -99,14 +94,27 @@ impl Active {
             plugins,
             metrics,
             core,
-            tasks,
+            tasks: Mutex::default(),
         });
         let own = active.own_backends()?;
         active.mounts.belong_to(Arc::downgrade(&active));
         active.leases.belong_to(Arc::downgrade(&active));
         active.mounts.install(&own);
         active.mounts.start_all();
+        active.start_tasks();
         Ok(active)
+    }
+
+    /// Starts what goes on by itself. Last of all: what is due at this moment needs the rest of the
+    /// server, and mounts that are starting at least.
+    fn start_tasks(&self) {
+        let (tokens, leases) = (&self.tokens, &self.leases);
+        *self.tasks.lock() = vec![
+            tokio::spawn(TokenStore::run_expiry(Arc::downgrade(tokens))),
+            tokio::spawn(recover(Arc::downgrade(tokens), Arc::downgrade(leases))),
+            tokio::spawn(Leases::run(Arc::downgrade(leases))),
+            tokio::spawn(Mounts::run_rollbacks(Arc::downgrade(&self.mounts))),
+        ];
     }
 
     fn own_backends(self: &Arc<Self>) -> Result<BTreeMap<&'static str, Arc<dyn Backend>>, Error> {
@@ -134,7 +142,7 @@ impl Active {
 
     /// Ends everything that runs: backends first, then plugin processes.
     pub async fn close(&self) {
-        for task in &self.tasks {
+        for task in self.tasks.lock().iter() {
             task.abort();
         }
         self.mounts.stop_all().await;

@@ -85,6 +85,15 @@ pub fn nginx_users() -> PathBuf {
     built("examples/nginx_users", "BOLTWORK_NGINX_USERS_BIN")
 }
 
+/// The SDK's example of a secrets engine that gives leased passwords.
+///
+/// # Panics
+///
+/// If it has not been built.
+pub fn passwords() -> PathBuf {
+    built("examples/passwords", "BOLTWORK_PASSWORDS_BIN")
+}
+
 /// The program that hurts whoever starts it as a plugin.
 ///
 /// # Panics

@@ -78,7 +78,8 @@ impl Leases {
     /// Plans the next attempt, or gives up.
     async fn failed(&self, id: &str, error: &Error) {
         if *error == Error::Sealed {
-            return;
+            // No attempt at all. Of a server that is being sealed, nobody will make the next one.
+            return self.due.schedule(id.to_owned(), now() + 1);
         }
         let count = {
             let mut failures = self.failures.lock();
