@@ -319,9 +319,11 @@ impl Plugins for PluginHost {
 
     fn reload_databases<'a>(&'a self, name: &'a str) -> BoxFuture<'a, usize> {
         Box::pin(async move {
-            let (count, ids) = self.databases.retire(|id| id.name == name);
-            ids.iter().for_each(|id| self.starter.pool.retire(id));
-            count
+            // The processes first: whoever opens another connection is not to get into one of them.
+            for id in self.databases.ids().iter().filter(|id| id.name == name) {
+                self.starter.pool.retire(id);
+            }
+            self.databases.retire(|id| id.name == name)
         })
     }
 

@@ -159,6 +159,11 @@ impl Process {
         self.members().closed = true;
     }
 
+    /// Whether it takes no more members.
+    pub fn is_closed(&self) -> bool {
+        self.members().closed
+    }
+
     /// Takes no more members, if there is at most one; whether that is so.
     pub fn close_if_alone(&self) -> bool {
         let mut members = self.members();

@@ -77,7 +77,7 @@ async fn connections_that_come_and_go_leave_nothing() {
         come_and_go(&server, way).await;
     }
     let before = descriptors();
-    for cycle in 0..15 * WAYS {
+    for cycle in 0..10 * WAYS {
         come_and_go(&server, cycle % WAYS).await;
     }
     eventually("descriptors are closed", async || descriptors() <= before).await;

@@ -331,6 +331,7 @@ async fn a_reload_takes_connections_out_of_use_and_lets_their_calls_end() {
     assert!(new.is_current());
     let (after, _) = processes(&server).await.remove(0);
     assert_ne!(before, after, "in a process of its own");
+    assert!(one.new_user(user("reader")).await.is_ok(), "whoever had taken it before is served");
     wait_for("the old process is gone", || !is_alive(before)).await;
     assert!(is_shutdown(one.new_user(user("reader")).await));
     assert_eq!(server.host.reload_databases("mock").await, 1, "only those in use count");

@@ -10,6 +10,7 @@ use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// The users in a password file.
@@ -81,8 +82,30 @@ fn our_database_plugin_lives_under_openbao() {
     our_plugin_lives(Kind::Bao);
 }
 
-/// OpenBao in its development mode; killed at the end of the test.
+/// A server in its development mode; killed at the end of the test.
 struct Dev(Child);
+
+impl Dev {
+    fn start(program: &Path, scratch: &Scratch, plugins: &Path) -> (Self, Api) {
+        let address: SocketAddr = TcpListener::bind(("127.0.0.1", 0))
+            .and_then(|listener| listener.local_addr())
+            .expect("a free port");
+        let log = fs::File::create(scratch.path().join("log")).expect("a log");
+        let child = Command::new(program)
+            .args(["server", "-dev", "-dev-no-store-token", "-dev-root-token-id=root"])
+            .arg(format!("-dev-listen-address={address}"))
+            .arg(format!("-dev-plugin-dir={}", plugins.display()))
+            .env_clear()
+            .env("HOME", scratch.path())
+            .env("TMPDIR", scratch.path())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a second handle"))
+            .stderr(log)
+            .spawn()
+            .expect("the server can be started");
+        (Self(child), Api::new(address, Some("root")))
+    }
+}
 
 impl Drop for Dev {
     fn drop(&mut self) {
@@ -90,19 +113,16 @@ impl Drop for Dev {
         let _ = self.0.kill();
         let _ = self.0.wait();
         // OpenBao's plugins outlive it.
-        plugins.iter().filter(|plugin| process::find(plugin.pid).is_some()).for_each(|plugin| {
-            process::kill9(plugin.pid);
-        });
+        for plugin in plugins {
+            if process::find(plugin.pid).is_some_and(|found| found.name == plugin.name) {
+                process::kill9(plugin.pid);
+            }
+        }
     }
 }
 
-#[test]
-fn openbao_in_development_finds_our_database_plugin_in_its_folder() {
-    let Some(bao) = tools::bao() else { return };
+fn development_finds_our_plugin(program: &Path) {
     let scratch = Scratch::new();
-    let address: SocketAddr = TcpListener::bind(("127.0.0.1", 0))
-        .and_then(|listener| listener.local_addr())
-        .expect("a free port");
     let folder = scratch.folder("plugins");
     let copied = Command::new("cp")
         .arg(tools::nginx_users())
@@ -110,23 +130,10 @@ fn openbao_in_development_finds_our_database_plugin_in_its_folder() {
         .status()
         .expect("cp runs");
     assert!(copied.success());
-    let log = fs::File::create(scratch.path().join("log")).expect("a log");
-    let _dev = Dev(Command::new(bao)
-        .args(["server", "-dev", "-dev-no-store-token", "-dev-root-token-id=root"])
-        .arg(format!("-dev-listen-address={address}"))
-        .arg(format!("-dev-plugin-dir={}", folder.display()))
-        .env_clear()
-        .env("HOME", scratch.path())
-        .env("TMPDIR", scratch.path())
-        .stdin(Stdio::null())
-        .stdout(log.try_clone().expect("a second handle"))
-        .stderr(log)
-        .spawn()
-        .expect("OpenBao can be started"));
-    let api = Api::new(address, Some("root"));
+    let (_dev, api) = Dev::start(program, &scratch, &folder);
     let ask = boltwork_e2e::Call {
         method: "GET".into(),
-        target: "/v1/sys/plugins/catalog/database/nginx-users".into(),
+        target: "/v1/sys/health".into(),
         ..boltwork_e2e::Call::default()
     };
     wait_for("the server answers", || api.try_send(&ask).ok());
@@ -138,6 +145,17 @@ fn openbao_in_development_finds_our_database_plugin_in_its_folder() {
     let file = password_file(scratch.path());
     configure(&api, "nginx-users", &file);
     a_user_lives(&api, &file);
+}
+
+#[test]
+fn a_development_server_finds_our_database_plugin_in_its_folder() {
+    development_finds_our_plugin(&tools::boltwork());
+}
+
+#[test]
+fn openbao_in_development_finds_our_database_plugin_in_its_folder() {
+    let Some(bao) = tools::bao() else { return };
+    development_finds_our_plugin(&bao);
 }
 
 /// Configures a connection and a role of each of these names.
@@ -281,6 +299,48 @@ fn a_reload_of_a_database_plugin_starts_a_fresh_process() {
     api.write("sys/plugins/reload/secret/mock", &json!({})).refused(&["plugin not found"]);
     api.write("sys/plugins/reload/database/absent", &json!({}))
         .refused(&["plugin not found in the catalog: \"absent\""]);
+}
+
+/// Tells other threads of a test that it is over.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn users_are_made_while_their_plugin_is_reloaded() {
+    if Kind::under_test() == Kind::Bao {
+        return tools::skip("OpenBao reloads no database plugins");
+    }
+    let Some(server) = enabled("mux") else { return };
+    let api = server.api();
+    connect(&api, "one", &json!({}), &["reader"]);
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                let mut made = 0;
+                while !over.load(Ordering::Relaxed) {
+                    makes_users(&api, "reader");
+                    made += 1;
+                }
+                assert!(made > 0);
+            });
+        }
+        // Also if what follows fails.
+        let _end = Ends(&over);
+        for _ in 0..5 {
+            let before = processes(&api)[0].0;
+            api.write("sys/plugins/reload/database/mock", &json!({})).ok();
+            wait_for("the new process runs", || {
+                processes(&api).first().is_some_and(|(pid, _)| *pid != before).then_some(())
+            });
+        }
+    });
+    server.expect_plugins(1);
 }
 
 #[test]

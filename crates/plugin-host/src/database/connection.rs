@@ -1,9 +1,9 @@
 //! A connection as the database engine has it, wherever its database lives: counted, closed once,
 //! and taken out of use by a reload.
 //!
-//! A reload lets the calls that run come to their end and closes the connection after them; whoever
-//! keeps it sees that it is not current, and opens another. A panic of a built-in database fails
-//! the call.
+//! A reload lets the calls that run come to their end, and those that are about to be made, and
+//! closes the connection after them; whoever keeps it sees that it is not current, and opens
+//! another. A panic of a built-in database fails the call.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -20,6 +20,9 @@ use super::{Older, Remote};
 use crate::HostError;
 use crate::error::ended;
 use crate::process::{Member, Process};
+
+/// How long a connection that was taken out of use answers those who took it just before.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// What was opened in a plugin's process.
 pub(crate) struct Opened {
@@ -126,6 +129,7 @@ impl Connection {
             this.retired.store(true, Ordering::Relaxed);
             let connection = this.clone();
             tokio::spawn(async move {
+                tokio::time::sleep(GRACE).await;
                 let over = connection.calls.write().await;
                 let was_closed = connection.closed.swap(true, Ordering::Relaxed);
                 drop(over);
@@ -193,14 +197,17 @@ impl Database for Connection {
 
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {
-            if !self.closed.swap(true, Ordering::Relaxed) {
+            // One that was taken out of use closes by itself, after the calls that run.
+            let retired = self.retired.load(Ordering::Relaxed);
+            if !retired && !self.closed.swap(true, Ordering::Relaxed) {
                 self.end().await;
             }
         })
     }
 
     fn is_current(&self) -> bool {
-        self.is_open() && self.process.as_ref().is_none_or(|process| !process.is_gone())
+        let is_good = |process: &Arc<Process>| !process.is_gone() && !process.is_closed();
+        self.is_open() && self.process.as_ref().is_none_or(is_good)
     }
 
     fn makes_passwords(&self) -> bool {

@@ -1,5 +1,6 @@
 //! Which connections to databases are open.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use boltwork_logical::PluginId;
@@ -24,15 +25,15 @@ impl Open {
         all.iter().filter_map(Weak::upgrade).filter(|connection| connection.is_open()).collect()
     }
 
-    /// Takes those of some plugins out of use: how many there were, and of which plugins.
-    pub fn retire(&self, wanted: impl Fn(&PluginId) -> bool) -> (usize, Vec<PluginId>) {
-        let (mut count, mut ids) = (0, Vec::new());
-        for connection in self.all().iter().filter(|connection| wanted(&connection.id)) {
-            if !ids.contains(&connection.id) {
-                ids.push(connection.id.clone());
-            }
-            count += usize::from(Connection::retire(connection));
-        }
-        (count, ids)
+    /// Whose they are.
+    pub fn ids(&self) -> BTreeSet<PluginId> {
+        self.all().iter().map(|connection| connection.id.clone()).collect()
+    }
+
+    /// Takes those of some plugins out of use: how many there were.
+    pub fn retire(&self, wanted: impl Fn(&PluginId) -> bool) -> usize {
+        let all = self.all();
+        let wanted = all.iter().filter(|connection| wanted(&connection.id));
+        wanted.filter(|connection| Connection::retire(connection)).count()
     }
 }
