@@ -243,3 +243,35 @@ impl Drop for Member {
         }
     }
 }
+
+#[cfg(test)]
+impl Process {
+    /// A process of a database plugin that knows the old versions of the protocol only, told that it
+    /// is being asked what it is: so it unwraps no token, and nobody has to wrap one.
+    pub async fn old_database(program: &Path, args: &[&str]) -> Arc<Self> {
+        let (kind, name) = (PluginKind::Database, "old".to_owned());
+        let executable = go_plugin::host::Executable::Path(program.to_owned());
+        let mut command = Command::new(executable, cookie(kind), vec![3, 4]);
+        command.args = args.iter().map(Into::into).collect();
+        command.env = vec![("VAULT_PLUGIN_METADATA_MODE".into(), "true".into())];
+        let client = go_plugin::host::start(command).await.unwrap();
+        let entry = PluginEntry {
+            id: boltwork_logical::PluginId { kind, name, version: String::new() },
+            command: String::new(),
+            args: Vec::new(),
+            env: Vec::new(),
+            sha256: Vec::new(),
+            builtin: false,
+            declarative: false,
+            deprecation: None,
+        };
+        Arc::new(Self {
+            order: Order { entry, path: program.to_owned(), metadata: true },
+            client,
+            multiplexed: false,
+            started: (SystemTime::now(), Instant::now()),
+            members: Mutex::default(),
+            _copy: None,
+        })
+    }
+}

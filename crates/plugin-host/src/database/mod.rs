@@ -11,6 +11,8 @@
 mod checks;
 mod connection;
 mod older;
+#[cfg(test)]
+mod older_tests;
 mod open;
 mod remote;
 mod seat;
