@@ -1,6 +1,6 @@
 //! `sys/metrics`: to whom it answers, and what it tells.
 
-use boltwork_e2e::{Api, Kind, Server, Setup, free_port, tools};
+use boltwork_e2e::{Api, Kind, Server, Setup, free_port, tools, wait_for};
 use serde_json::json;
 
 /// A server with a second listener that shows its numbers to whoever asks.
@@ -42,6 +42,10 @@ fn mounts_and_plugins_are_told_with_their_requests_memory_and_restarts() {
     }
     server.kill_plugins("ext/a0");
     server.api().read("ext/a0").ok();
+    wait_for("the process is a second old", || {
+        let plugins = server.api().read("sys/plugins/status").ok().data();
+        plugins["plugins"][0]["uptime_seconds"].as_u64().filter(|uptime| *uptime >= 1)
+    });
     let page = open.read("sys/metrics?format=prometheus").ok().text();
     let value = |start: &str| -> f64 {
         let line = page.lines().find(|line| line.starts_with(start));
@@ -55,5 +59,6 @@ fn mounts_and_plugins_are_told_with_their_requests_memory_and_restarts() {
     assert!(value(&format!("vault_plugin_resident_bytes{of}")) > 100_000.0);
     assert!(value(&format!("vault_plugin_restarts{of}")) >= 1.0);
     assert!(value(&format!("vault_plugin_requests{of}")) >= 1.0);
+    assert!(value(&format!("vault_plugin_uptime_seconds{of}")) >= 1.0);
     assert!(!page.contains("a0"), "a path that a client chose is no label");
 }

@@ -7,11 +7,11 @@
 use std::collections::VecDeque;
 
 use boltwork_framework::{Reply, Request, Result};
-use boltwork_logical::{Error, PluginKind};
+use boltwork_logical::{Error, PluginKind, PluginStatus};
 use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::System;
@@ -165,8 +165,18 @@ impl System {
 
     pub(super) async fn plugin_status(&self, _: Request) -> Result<Reply> {
         let status = self.active()?.plugins.status().await;
-        Ok(Reply::data(json!({ "plugins": status })))
+        let shown: Vec<Value> = status.iter().map(with_uptime).collect();
+        Ok(Reply::data(json!({ "plugins": shown })))
     }
+}
+
+/// A process with how long it has been running, in seconds; 0 where there is none.
+fn with_uptime(status: &PluginStatus) -> Value {
+    let running = status.started.filter(|_| status.pid != 0);
+    let uptime = running.and_then(|started| started.elapsed().ok()).unwrap_or_default();
+    let mut shown = json!(status);
+    shown["uptime_seconds"] = json!(uptime.as_secs());
+    shown
 }
 
 fn check_scope(scope: &str) -> Result<()> {
