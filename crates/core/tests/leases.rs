@@ -265,3 +265,33 @@ async fn tidying_ends_the_leases_of_tokens_that_are_gone_and_no_others() {
         fields(server.root(Operation::List, "sys/leases/lookup/kv/creds", Value::Null).await);
     assert_eq!(count["keys"].as_array().map(Vec::len), Some(1));
 }
+
+#[tokio::test]
+async fn a_lease_that_can_never_be_revoked_is_listed_with_its_reason_until_somebody_acts() {
+    let server = Server::with_engine().await;
+    let lease = lease(&server, "1h").await;
+    let unrecoverable = &server.plugins.switches.unrecoverable;
+    unrecoverable.store(true, Ordering::SeqCst);
+    let body = json!({ "lease_id": lease.lease_id, "sync": false });
+    assert_eq!(error(sys(&server, "revoke", body.clone()).await), None);
+    let irrevocable = async || {
+        let asked = json!({ "type": "irrevocable", "include_child_namespaces": true });
+        fields(server.root(Operation::Read, "sys/leases", asked).await)
+    };
+    until("it is given up", async || irrevocable().await["lease_count"] == 1).await;
+    server.restart().await;
+    let listed = irrevocable().await;
+    assert_eq!(listed["leases"][0]["lease_id"], lease.lease_id);
+    assert_eq!(listed["leases"][0]["error"], "unrecoverable error");
+    let accessor = server.mount("kv/").await.expect("the mount")["accessor"].clone();
+    assert_eq!(listed["leases"][0]["mount_id"], accessor);
+    let counts = json!({ "type": "irrevocable" });
+    let counts = fields(server.root(Operation::Read, "sys/leases/count", counts).await);
+    assert_eq!(counts["counts"][accessor.as_str().expect("a text")], 1);
+    let renew = error(sys(&server, "renew", body).await).expect("an error");
+    assert_eq!(renew, "lease is expired and has failed previous revocation attempts");
+    unrecoverable.store(false, Ordering::SeqCst);
+    let now = json!({ "lease_id": lease.lease_id, "sync": true });
+    assert_eq!(error(sys(&server, "revoke", now).await), None);
+    assert_eq!((users(&server), &irrevocable().await["lease_count"]), (0, &json!(0)));
+}

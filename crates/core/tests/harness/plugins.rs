@@ -40,6 +40,8 @@ pub struct Switches {
     pub users: Mutex<std::collections::BTreeSet<String>>,
     /// Every revocation fails.
     pub fail_revocation: AtomicBool,
+    /// And will for ever.
+    pub unrecoverable: AtomicBool,
     /// Groups that a renewed login is in, if they are others than before.
     pub groups: Mutex<Option<Vec<String>>>,
     /// What `SystemView::wrap_data` gave to the engine that was asked to use it.
@@ -231,6 +233,9 @@ impl Good {
     }
 
     async fn revoke(&self, req: Request<User>) -> Result<Reply> {
+        if self.switches.unrecoverable.load(Ordering::SeqCst) {
+            return Err(Error::Unrecoverable);
+        }
         if self.switches.fail_revocation.load(Ordering::SeqCst) {
             return Err(Error::internal("the test says that it cannot be revoked"));
         }
