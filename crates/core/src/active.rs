@@ -9,6 +9,7 @@ use std::{
 
 use boltwork_logical::{Backend, Error, Plugins, Setup};
 use parking_lot::Mutex;
+use tokio::sync::watch;
 
 use crate::{
     audit::Audit,
@@ -19,8 +20,10 @@ use crate::{
     metrics::Metrics,
     mounts::{Mounts, ServerFacts, Views},
     passwords::PasswordPolicies,
+    plugin_server::ForPlugins,
     policies::Policies,
     tokens::TokenStore,
+    wrapping::JwtKey,
 };
 
 /// The unsealed server.
@@ -39,12 +42,16 @@ pub struct Active {
     pub policies: Arc<Policies>,
     /// Password policies.
     pub passwords: PasswordPolicies,
+    /// What wrapping tokens in JWT format are signed with.
+    pub jwt_key: JwtKey,
     /// The plugin catalog and its processes.
     pub plugins: Arc<dyn Plugins>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// The whole server, for the system backend: sealing, status.
     pub core: Weak<Core>,
+    /// Whether requests are answered: the first thing after this value is made.
+    serving: watch::Sender<bool>,
     me: Weak<Self>,
     tasks: Mutex<Vec<tokio::task::JoinHandle<()>>>,
 }
@@ -59,7 +66,8 @@ impl Active {
     ) -> Result<Arc<Self>, Error> {
         // First of all: nothing may happen unwatched.
         let audit = Arc::new(Audit::open(Arc::clone(&views)).await?);
-        plugins.open(views("core/plugin-catalog/")).await?;
+        let api_addr = facts.api_addr.clone();
+        let jwt_key = JwtKey::open(&*views("core/wrapping/"), api_addr.clone()).await?;
         let policies = Arc::new(Policies::new(views("sys/policy/")));
         policies.seed().await?;
         let mounts = Arc::new(Mounts::load(Arc::clone(&views), Arc::clone(&plugins), facts).await?);
@@ -91,14 +99,19 @@ impl Active {
             audit,
             policies,
             passwords: PasswordPolicies::new(views("sys/password_policy/")),
+            jwt_key,
             plugins,
             metrics,
             core,
             tasks: Mutex::default(),
+            serving: watch::Sender::new(false),
         });
         let own = active.own_backends()?;
         active.mounts.belong_to(Arc::downgrade(&active));
         active.leases.belong_to(Arc::downgrade(&active));
+        let server = ForPlugins::new(&active, active.serving.subscribe(), api_addr);
+        let catalog = views("core/plugin-catalog/");
+        active.plugins.open(catalog, Arc::new(server)).await?;
         active.mounts.install(&own);
         active.mounts.start_all();
         active.start_tasks();
@@ -133,6 +146,11 @@ impl Active {
             made.insert(kind, backends::create(kind, Arc::downgrade(self), setup)?);
         }
         Ok(made)
+    }
+
+    /// From now on requests are answered.
+    pub fn serve(&self) {
+        self.serving.send_replace(true);
     }
 
     /// This server, for work that goes on by itself.

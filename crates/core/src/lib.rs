@@ -20,6 +20,7 @@ mod metrics;
 mod mounts;
 mod passwords;
 mod pipeline;
+mod plugin_server;
 mod policies;
 mod session;
 mod tokens;

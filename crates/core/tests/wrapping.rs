@@ -166,19 +166,6 @@ async fn errors_and_nothing_at_all_are_not_wrapped() {
 }
 
 #[tokio::test]
-async fn a_form_that_is_not_made_is_refused_before_anything_is_done() {
-    let server = Server::with_engine().await;
-    let body = json!({ "a": 1 });
-    let mut inbound = wrapped(request(&server.root, Operation::Update, "kv/at/x", body), 60);
-    if let Some(wrap) = &mut inbound.wrap {
-        wrap.format = "jwt".into();
-    }
-    let text = refusal(server.send(inbound).await.result);
-    assert!(text.contains("JWT"), "{text}");
-    assert!(server.read(&server.root, "kv/at/x").await.expect("read").is_none());
-}
-
-#[tokio::test]
 async fn a_backend_can_wrap_data_of_its_own() {
     let server = Server::with_engine().await;
     server.write(&server.root, "kv/wrap", Value::Null).await.expect("wrap");

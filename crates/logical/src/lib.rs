@@ -36,7 +36,8 @@ pub use error::{Error, Failure};
 pub use operation::Operation;
 pub use paths::SpecialPaths;
 pub use plugin::{
-    PluginEntry, PluginId, PluginKind, PluginStatus, Plugins, Registration, Running, UnknownKind,
+    PluginEntry, PluginId, PluginKind, PluginServer, PluginStatus, Plugins, Registration, Running,
+    UnknownKind,
 };
 pub use reply::{Lease, Reply, Secret, WrapInfo};
 pub use request::{Caller, Headers, MountFacts, Request, WrapRequest};

@@ -1,11 +1,15 @@
 //! Plugins as the server speaks of them: the catalog's entries, and [`Plugins`], the trait through
 //! which the core reaches whoever keeps the catalog and runs plugins, without knowing how.
 
-use std::{fmt, sync::Arc, time::SystemTime};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Backend, BoxFuture, Error, OpenedDatabase, Setup, Storage};
+use crate::{Backend, BoxFuture, Data, Error, OpenedDatabase, SecretText, Setup, Storage};
 
 /// Kind of a plugin. The numbers are those of the stored catalog (wire spec 5.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -142,7 +146,8 @@ pub struct PluginStatus {
     pub sha256: String,
     /// Mount paths served by this process.
     pub mounts: Vec<String>,
-    /// `starting`, `running`, `restarting`, `unavailable`.
+    /// `starting`, `running`, `restarting`, `unavailable`; `idle` until the first request, which
+    /// starts the process of a plugin of protocol 3 or 4.
     pub state: String,
     /// Process id, 0 if none.
     pub pid: u32,
@@ -161,13 +166,28 @@ pub struct PluginStatus {
     pub failures: u64,
 }
 
+/// The server, as whoever runs plugins may use it while it is unsealed. What it is used for is not
+/// the server's business.
+pub trait PluginServer: Send + Sync {
+    /// The address at which plugins reach the server's API; empty if it has none to tell.
+    fn api_addr(&self) -> &str;
+
+    /// Puts data into a wrapping token in JWT format (wire spec 3): good for one use within the
+    /// time, and for nothing else. Waits until the server answers requests.
+    fn wrap(&self, data: Data, ttl: Duration) -> BoxFuture<'_, Result<SecretText, Error>>;
+}
+
 /// Whoever keeps the catalog and brings plugins up. One per server.
 ///
 /// All versions given and returned are canonical (`v1.2.3`) or empty.
 pub trait Plugins: Send + Sync {
     /// The server is unsealed: the catalog's entries are under this storage
-    /// (`core/plugin-catalog/`).
-    fn open(&self, catalog: Arc<dyn Storage>) -> BoxFuture<'_, Result<(), Error>>;
+    /// (`core/plugin-catalog/`), and this is the server that plugins are run for.
+    fn open(
+        &self,
+        catalog: Arc<dyn Storage>,
+        server: Arc<dyn PluginServer>,
+    ) -> BoxFuture<'_, Result<(), Error>>;
 
     /// The server is sealed or stops: every process ends, the catalog is forgotten.
     fn close(&self) -> BoxFuture<'_, ()>;

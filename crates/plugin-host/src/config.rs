@@ -29,6 +29,8 @@ pub struct PluginHostConfig {
     /// The plugins that the configuration declares, registered whenever the server is unsealed;
     /// those that were declared once and are no more are removed. None: nothing of the kind is done.
     pub declared: Option<Vec<Declared>>,
+    /// Whether plugins are to lock their memory, as the server does.
+    pub mlock: bool,
     /// How long a plugin may take from its start until it is set up.
     pub start_timeout: Duration,
     /// Names of plugins that are never to share a process; if nothing is said, the environment's
@@ -61,6 +63,7 @@ impl PluginHostConfig {
             version: version.into(),
             builtins: Vec::new(),
             declared: None,
+            mlock: false,
             start_timeout: go_plugin::host::START_TIMEOUT,
             multiplexing_opt_out: None,
             allow_pending_removal: None,

@@ -156,7 +156,7 @@ mod tests {
 
     use super::*;
     use crate::PluginHostConfig;
-    use crate::memory::MemoryStorage;
+    use crate::memory::{MemoryStorage, no_server};
 
     struct Server {
         host: Arc<PluginHost>,
@@ -214,7 +214,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_declared_no_more_goes_and_what_was_not_declared_stays() {
         let server = server(None).await;
-        server.host.open(server.catalog.clone()).await.unwrap();
+        server.host.open(server.catalog.clone(), no_server()).await.unwrap();
         for (name, declarative) in
             [("kept", true), ("dropped", true), ("pinned", true), ("own", false)]
         {
@@ -235,7 +235,7 @@ mod tests {
     #[tokio::test]
     async fn a_plugin_of_the_api_is_not_taken_over() {
         let server = server(None).await;
-        server.host.open(server.catalog.clone()).await.unwrap();
+        server.host.open(server.catalog.clone(), no_server()).await.unwrap();
         stored(&server, "own", false).await;
         let problems = server.host.apply_declared(&[declared("own")]).await;
         assert_eq!(
@@ -251,7 +251,7 @@ mod tests {
     #[tokio::test]
     async fn a_stanza_that_is_wrong_is_told_and_removes_nothing_that_it_may_mean() {
         let server = server(None).await;
-        server.host.open(server.catalog.clone()).await.unwrap();
+        server.host.open(server.catalog.clone(), no_server()).await.unwrap();
         for name in ["a", "b", "c"] {
             stored(&server, name, true).await;
         }
@@ -279,7 +279,7 @@ mod tests {
     async fn unsealing_applies_what_is_declared_and_waits_for_nothing() {
         let server = server(Some(vec![declared("missing")])).await;
         stored(&server, "old", true).await;
-        server.host.open(server.catalog.clone()).await.unwrap();
+        server.host.open(server.catalog.clone(), no_server()).await.unwrap();
         let limit = std::time::Duration::from_secs(20);
         let emptied = async {
             while !names(&server).await.is_empty() {

@@ -34,7 +34,9 @@ pub(crate) fn tell(doing: Doing, entry: &PluginEntry, error: &HostError) -> Erro
     let next = advice(error).map(|advice| format!(". {advice}")).unwrap_or_default();
     let (what, kind): (&str, fn(String) -> Error) = match (error, doing) {
         (HostError::Closed, _) => return Error::Sealed,
-        (HostError::Permissions(_), _) => return Error::Internal(error.to_string()),
+        (HostError::Permissions(_) | HostError::Mismatch(_), _) => {
+            return Error::Internal(error.to_string());
+        }
         // The mount asks for what this plugin is not: whoever mounts it is to know.
         (HostError::WrongKind(_), Doing::Starting | Doing::Opening) => {
             return Error::Invalid(error.to_string());
@@ -69,12 +71,12 @@ fn start_advice(error: &go_plugin::Error) -> Option<String> {
     let go_plugin::Error::Start(start) = error else { return None };
     match &start.failure {
         StartFailure::Handshake(HandshakeError::VersionMismatch { plugin, .. }) => Some(format!(
-            "It offers protocol version {plugin}; this server speaks version 5 (AutoMTLS). Build \
-             it with an SDK of Vault 1.12 or later, or of OpenBao, and serve it with \
-             ServeMultiplex"
+            "It offers protocol version {plugin}; this server speaks versions 3 to 5, and 6 with \
+             databases. Build it with an SDK of Vault or OpenBao"
         )),
         StartFailure::NoCertificate => Some(
-            "Build it with an SDK that does AutoMTLS (Vault 1.12 or later, OpenBao)".to_owned(),
+            "It answered protocol version 5 without AutoMTLS: build it with a current SDK"
+                .to_owned(),
         ),
         StartFailure::Exited => Some(
             "Check that it is a plugin of this type and that its arguments are right; the server \
@@ -131,9 +133,9 @@ mod tests {
     }
 
     #[test]
-    fn a_plugin_of_an_old_protocol_is_told_which_one() {
+    fn a_plugin_of_a_foreign_protocol_is_told_which_one() {
         let mismatch = HandshakeError::VersionMismatch {
-            plugin: 3,
+            plugin: 2,
             offered: go_plugin::handshake::Versions(vec![5]),
         };
         let start = go_plugin::host::StartError {
@@ -145,6 +147,6 @@ mod tests {
         let error = HostError::Start(Box::new(go_plugin::Error::Start(Box::new(start))));
         let text = tell(Doing::Starting, &entry(), &error).to_string();
         assert!(text.contains("incompatible API version with plugin"), "{text}");
-        assert!(text.contains("protocol version 3") && text.contains("some words"), "{text}");
+        assert!(text.contains("protocol version 2") && text.contains("some words"), "{text}");
     }
 }

@@ -103,6 +103,14 @@ pub enum HostError {
     #[error("{0}")]
     WrongKind(String),
 
+    /// The trust that plugins of protocol 3 and 4 need could not be made.
+    #[error("{0}")]
+    Bootstrap(String),
+
+    /// What runs is not what was mounted. The text is Vault's, and all of it.
+    #[error("{0}")]
+    Mismatch(&'static str),
+
     /// The environment says something that cannot be understood.
     #[error(transparent)]
     Config(#[from] crate::ConfigError),

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use boltwork_logical::{
-    BoxFuture, Database, Error, OpenedDatabase, PluginEntry, PluginId, PluginKind, PluginStatus,
-    Plugins, Registration, Running, Setup, Storage,
+    BoxFuture, Database, Error, OpenedDatabase, PluginEntry, PluginId, PluginKind, PluginServer,
+    PluginStatus, Plugins, Registration, Running, Setup, Storage,
 };
 use tokio::sync::watch;
 
@@ -18,6 +18,7 @@ use crate::instance::Instance;
 use crate::integrity::locate;
 use crate::pool::Pool;
 use crate::preflight;
+use crate::protocol::Known;
 use crate::remote::Remote;
 use crate::rules::Rules;
 use crate::starter::Starter;
@@ -53,10 +54,17 @@ impl PluginHost {
             permissions,
             version: config.version,
             start_timeout: config.start_timeout,
+            mlock: config.mlock,
             multiplexing_opt_out: opt_out,
         };
-        let starter =
-            Starter { rules, pool: Pool::default(), folder, sealed: watch::Sender::new(0) };
+        let starter = Starter {
+            rules,
+            pool: Pool::default(),
+            folder,
+            sealed: watch::Sender::new(0),
+            known: Known::default(),
+            server: Mutex::default(),
+        };
         Ok(Arc::new_cyclic(|me| Self {
             catalog: Arc::new(Catalog::new(config.builtins, directory.is_some())),
             starter: Arc::new(starter),
@@ -152,9 +160,9 @@ impl PluginHost {
         // What runs, not what the mount asked for: a pin may have come between.
         setup.config.insert("plugin_version".to_owned(), entry.id.version.clone());
         let begun = self.starter.begin(entry, &setup).await;
-        let live = begun.map_err(|error| tell(Doing::Starting, entry, &error))?;
+        let begun = begun.map_err(|error| tell(Doing::Starting, entry, &error))?;
         let (starter, catalog) = (self.starter.clone(), self.catalog.clone());
-        let instance = Instance::new(entry, setup, live, starter, catalog);
+        let instance = Instance::new(entry, setup, begun, starter, catalog);
         let mut instances = self.instances.lock().unwrap_or_else(PoisonError::into_inner);
         instances.retain(|instance| instance.strong_count() > 0);
         instances.push(Arc::downgrade(&instance));
@@ -204,8 +212,13 @@ impl PluginHost {
 }
 
 impl Plugins for PluginHost {
-    fn open(&self, storage: Arc<dyn Storage>) -> BoxFuture<'_, Result<(), Error>> {
+    fn open(
+        &self,
+        storage: Arc<dyn Storage>,
+        server: Arc<dyn PluginServer>,
+    ) -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(async move {
+            self.starter.serve(Some(server));
             self.catalog.open(storage);
             self.begin_upkeep();
             Ok(())
@@ -215,6 +228,7 @@ impl Plugins for PluginHost {
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {
             self.catalog.close();
+            self.starter.serve(None);
             self.starter.sealed.send_modify(|times| *times = times.wrapping_add(1));
             let running = self.running();
             let ends = running.iter().map(|instance| instance.end());

@@ -25,11 +25,13 @@ use boltwork_wire::{initialized_from_wire, pb};
 use go_plugin::host::Exit;
 use tokio::sync::watch;
 
+use crate::HostError;
 use crate::catalog::{Catalog, Found, not_found};
 use crate::diagnose::{Doing, called, tell};
 use crate::error::{call_error, ended};
-use crate::live::{Live, Lost};
-use crate::starter::Starter;
+use crate::live::{Facts, Live, Lost};
+use crate::protocol::Protocol;
+use crate::starter::{Begun, Starter};
 
 /// The words with which a plugin asks to be restarted. Peers compare them literally.
 const SHUT_DOWN: &str = "connection is shut down";
@@ -50,6 +52,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub(crate) struct Instance {
     pub id: PluginId,
     pub kind: BackendKind,
+    /// What an older plugin said of itself when it was mounted, and has to be.
+    mounted: Option<Facts>,
     setup: Setup,
     starter: Arc<Starter>,
     catalog: Arc<Catalog>,
@@ -87,6 +91,8 @@ impl Counts {
 /// Where the backend is.
 #[derive(Clone)]
 pub(crate) enum State {
+    /// Nowhere yet: an older plugin's process is started with the first request.
+    Asleep,
     /// In a process.
     Live(Arc<Live>),
     /// Nowhere: its process died once too often, and is started again when the pause is over.
@@ -98,30 +104,37 @@ pub(crate) enum State {
 }
 
 impl Instance {
-    /// Takes over a backend that was set up.
+    /// Takes over a backend that was brought up.
     pub fn new(
         entry: &PluginEntry,
         setup: Setup,
-        live: Live,
+        begun: Begun,
         starter: Arc<Starter>,
         catalog: Arc<Catalog>,
     ) -> Arc<Self> {
-        let live = Arc::new(live);
+        let (facts, live) = match begun {
+            Begun::Live(live) => (live.facts.clone(), Some(Arc::<Live>::from(live))),
+            Begun::Later(facts) => (facts, None),
+        };
+        let state = live.clone().map_or(State::Asleep, State::Live);
         let instance = Arc::new(Self {
             id: entry.id.clone(),
-            kind: live.facts.kind.unwrap_or(BackendKind::Unknown),
+            kind: facts.kind.unwrap_or(BackendKind::Unknown),
+            paths: ArcSwap::new(facts.paths.clone()),
+            mounted: live.is_none().then_some(facts),
             setup,
             starter,
             catalog,
-            paths: ArcSwap::new(live.facts.paths.clone()),
-            state: ArcSwap::from_pointee(State::Live(live.clone())),
+            state: ArcSwap::from_pointee(state),
             changing: tokio::sync::Mutex::default(),
             end: watch::Sender::new(false),
             initialized: AtomicBool::new(false),
             troubles: AtomicU32::new(0),
             counts: Counts::default(),
         });
-        Self::watch(&instance, &live);
+        if let Some(live) = live {
+            Self::watch(&instance, &live);
+        }
         instance
     }
 
@@ -216,7 +229,7 @@ impl Instance {
                     State::Down { until, .. } | State::Resting { until, .. } => {
                         pause = until.saturating_duration_since(Instant::now());
                     }
-                    State::Live(_) | State::Ended => return,
+                    State::Asleep | State::Live(_) | State::Ended => return,
                 },
             }
         }
@@ -253,7 +266,7 @@ impl Instance {
                 State::Down { error, until } if Instant::now() < *until => {
                     return Err(error.clone());
                 }
-                State::Live(_) | State::Resting { .. } | State::Down { .. } => {}
+                State::Asleep | State::Live(_) | State::Resting { .. } | State::Down { .. } => {}
             }
             // Rare and large: kept off the stack and out of every request's future.
             Box::pin(Self::restart(this)).await
@@ -279,13 +292,18 @@ impl Instance {
 
     /// Replaces the backend by a new one. Under the lock `changing`.
     async fn restart(this: &Arc<Self>) -> Result<Arc<Live>, Error> {
-        tracing::warn!(plugin = this.id.name, mount = this.mount_point(), "restarting the plugin");
+        let first = matches!(&*this.state(), State::Asleep);
+        let (plugin, mount) = (this.id.name.as_str(), this.mount_point());
+        match first {
+            true => tracing::info!(plugin, mount, "starting the plugin for its first request"),
+            false => tracing::warn!(plugin, mount, "restarting the plugin"),
+        }
         match this.start().await {
             Ok(live) => {
                 let live = Arc::new(live);
                 this.paths.store(live.facts.paths.clone());
                 let old = this.state.swap(Arc::new(State::Live(live.clone())));
-                this.counts.restarts.fetch_add(1, Ordering::Relaxed);
+                this.counts.restarts.fetch_add(u64::from(!first), Ordering::Relaxed);
                 Self::watch(this, &live);
                 if let State::Live(old) = &*old {
                     // Its process may be alive, with other backends in it.
@@ -296,12 +314,29 @@ impl Instance {
             Err(error) => {
                 let pause = pause(this.troubles.fetch_add(1, Ordering::Relaxed).max(1));
                 tracing::error!(
-                    plugin = this.id.name, mount = this.mount_point(), %error,
+                    plugin, mount, %error,
                     "the plugin cannot be restarted; next attempt in {pause:?}"
                 );
                 let until = Instant::now() + pause;
                 this.state.store(Arc::new(State::Down { error: error.clone(), until }));
                 Err(error)
+            }
+        }
+    }
+
+    /// Brings the backend up. An older plugin that was mounted has to be what it was then.
+    async fn begin(&self, entry: &PluginEntry) -> Result<Live, HostError> {
+        let starter = &self.starter;
+        if let Some(mounted) = &self.mounted
+            && starter.known.get(entry) == Some(Protocol::Unwrap)
+        {
+            return starter.begin_older(entry, &self.setup, mounted).await;
+        }
+        match starter.begin(entry, &self.setup).await? {
+            Begun::Live(live) => Ok(*live),
+            Begun::Later(facts) => {
+                let expected = self.mounted.as_ref().unwrap_or(&facts);
+                starter.begin_older(entry, &self.setup, expected).await
             }
         }
     }
@@ -313,7 +348,7 @@ impl Instance {
             Found::Builtin(_) => return Err(not_found(&self.id)),
         };
         let told = |error| tell(Doing::Starting, &entry, &error);
-        let live = self.starter.begin(&entry, &self.setup).await.map_err(told)?;
+        let live = self.begin(&entry).await.map_err(told)?;
         if !self.initialized.load(Ordering::Relaxed) {
             return Ok(live);
         }

@@ -4,19 +4,21 @@
 //! ground up:
 //!
 //! * `integrity`: what was hashed is what runs. `environment`, `folder`, `log`: what a process gets.
-//! * `process`, `pool`: processes, and which mounts share them.
+//! * `protocol`: which versions are spoken. `bootstrap`, `unwrapping`: the trust that the older ones
+//!   need. `process`, `pool`: processes, and which mounts share them.
 //! * `callbacks`, `gate`, `live`: one backend in a process, and what it may ask of the server.
 //! * `starter`, `instance`, `remote`: bringing it up, noticing its end, bringing it back.
 //! * `database`: connections to databases, built in and in plugins.
-//! * `catalog`, `preflight`: what is registered, and that it works. `declared`: what the
+//! * `catalog`, `preflight`, `nowhere`: what is registered, and that it works. `declared`: what the
 //!   configuration registers.
 //! * `diagnose`: the sentences that an operator reads.
 //!
-//! Left out: which plugins are built in (the assembly says so), mount tables, leases, HTTP; protocol
-//! versions 3 and 4, containers; what database plugins are used for.
+//! Left out: which plugins are built in (the assembly says so), mount tables, leases, HTTP,
+//! containers; what database plugins are used for.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod bootstrap;
 mod callbacks;
 mod catalog;
 mod config;
@@ -36,14 +38,17 @@ mod log;
 #[cfg(test)]
 #[path = "../tests/memory/mod.rs"]
 mod memory;
+mod nowhere;
 mod pool;
 mod preflight;
 mod process;
+mod protocol;
 mod remote;
 mod rules;
 mod starter;
 mod status;
 mod untyped;
+mod unwrapping;
 
 pub use catalog::{Builtin, Compiled};
 pub use config::{ConfigError, PluginHostConfig};

@@ -12,6 +12,7 @@ use boltwork_logical::PluginId;
 
 use crate::HostError;
 use crate::process::{Member, Order, Process};
+use crate::protocol::Protocol;
 
 /// Everything that must be equal for a process to be shared.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -21,6 +22,7 @@ struct Key {
     args: Vec<String>,
     env: Vec<String>,
     sha256: Vec<u8>,
+    protocol: Protocol,
     metadata: bool,
 }
 
@@ -33,6 +35,7 @@ impl Key {
             args: entry.args.clone(),
             env: entry.env.clone(),
             sha256: entry.sha256.clone(),
+            protocol: order.protocol,
             metadata: order.metadata,
         }
     }
@@ -60,13 +63,13 @@ impl Pool {
     {
         let slot = self.slot(Key::of(order));
         if slot.alone.load(Ordering::Relaxed) {
-            return self.started(start.await?);
+            return self.add(start.await?);
         }
         let mut current = slot.current.lock().await;
         if let Some(member) = current.upgrade().as_ref().and_then(Member::join) {
             return Ok(member);
         }
-        let member = self.started(start.await?)?;
+        let member = self.add(start.await?)?;
         slot.alone.store(!member.process().multiplexed, Ordering::Relaxed);
         *current = Arc::downgrade(member.process());
         Ok(member)
@@ -85,7 +88,8 @@ impl Pool {
         slots.entry(key).or_default().clone()
     }
 
-    fn started(&self, process: Process) -> Result<Member, HostError> {
+    /// The first place in a new process, which is ended with the server's other ones.
+    pub fn add(&self, process: Process) -> Result<Member, HostError> {
         let process = Arc::new(process);
         let member = Member::join(&process);
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);

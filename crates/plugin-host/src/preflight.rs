@@ -6,21 +6,17 @@
 //! registered, with a warning. Left out: calling anything of the plugin's own.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use boltwork_logical::{
-    BackendKind, BoxFuture, Data, Entry, Error, PluginEntry, PluginEnvironment, PluginKind, Setup,
-    Storage, StorageError, SystemView, Transaction, WrapInfo,
-};
+use boltwork_logical::{BackendKind, PluginEntry, PluginKind, Setup};
+use boltwork_wire::dbplugin as v4;
 use boltwork_wire::dbplugin::v5;
-use boltwork_wire::dbplugin::v5::database_client::DatabaseClient;
-use tonic::Code;
+use tonic::{Code, Status};
 
-use crate::HostError;
-use crate::database::SERVICE;
 use crate::live::{Live, ask_version, throw_away};
 use crate::process::{Member, Process};
+use crate::protocol::Protocol;
 use crate::starter::{Starter, check_kind};
+use crate::{HostError, nowhere};
 
 /// What trying a plugin showed.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -84,15 +80,34 @@ async fn backend(
     starter: &Arc<Starter>,
     entry: &PluginEntry,
 ) -> Result<(Found, Option<BackendKind>), HostError> {
-    let member = alone(starter.process(starter.order(entry, false)?).await?)?;
-    let setup = Setup {
-        storage: Arc::new(NoStorage),
-        system: Arc::new(NoServer { version: starter.rules.version.clone() }),
-        config: Default::default(),
-        backend_uuid: String::new(),
-        mount_point: String::new(),
-    };
-    match Live::begin(member, &setup, starter.rules.start_timeout).await {
+    let member = starter.alone(entry).await?;
+    let older = is_older(&member);
+    let setup = nowhere::setup(&starter.rules.version, Default::default(), older);
+    let asked = ask_backend(starter, member, &setup).await?;
+    if older {
+        in_earnest(starter, entry).await?;
+    }
+    Ok(asked)
+}
+
+fn is_older(member: &Member) -> bool {
+    member.process().order.protocol == Protocol::Unwrap
+}
+
+/// Starts an older plugin as it is started for a request: it must be able to unwrap its
+/// certificate, which is where such plugins fail.
+async fn in_earnest(starter: &Starter, entry: &PluginEntry) -> Result<(), HostError> {
+    starter.check_address().await?;
+    starter.join(entry).await?.leave().await;
+    Ok(())
+}
+
+async fn ask_backend(
+    starter: &Starter,
+    member: Member,
+    setup: &Setup,
+) -> Result<(Found, Option<BackendKind>), HostError> {
+    match Live::begin(member, setup, starter.rules.start_timeout).await {
         Ok(live) => {
             let facts = live.facts.clone();
             live.clean_up().await;
@@ -113,104 +128,49 @@ async fn backend(
 }
 
 async fn database(starter: &Arc<Starter>, entry: &PluginEntry) -> Result<Found, HostError> {
-    let member = alone(starter.process(starter.order(entry, true)?).await?)?;
+    let member = starter.alone(entry).await?;
+    let older = is_older(&member);
     let limit = starter.rules.start_timeout;
     let asked = async {
         let process = member.process();
-        let mut client = DatabaseClient::new(process.client.channel());
-        match client.r#type(throw_away(v5::Empty {})).await {
+        match type_of_database(process).await {
             Err(status) if status.code() == Code::Unimplemented => {
-                return Err(HostError::Unserved { service: SERVICE });
+                let service = if older { "dbplugin.Database" } else { "dbplugin.v5.Database" };
+                return Err(HostError::Unserved { service });
             }
             Err(status) if process.is_lost(&status).await => {
                 return Err(process.failed("Type", status).await);
             }
             // Whether it knows its type without a configuration is its own affair.
-            Ok(_) | Err(_) => {}
+            Ok(()) | Err(_) => {}
         }
         ask_version(process, throw_away(boltwork_wire::logical::Empty {})).await
     };
     let asked = tokio::time::timeout(limit, asked).await;
     member.leave().await;
-    match asked {
-        Ok(version) => Ok(Found { version: version?, ..Found::default() }),
-        Err(_) => Err(HostError::Timeout { during: "Type", seconds: limit.as_secs() }),
+    let Ok(version) = asked else {
+        return Err(HostError::Timeout { during: "Type", seconds: limit.as_secs() });
+    };
+    let version = version?;
+    if older {
+        in_earnest(starter, entry).await?;
     }
+    Ok(Found { version, ..Found::default() })
 }
 
-fn alone(process: Process) -> Result<Member, HostError> {
-    let process = Arc::new(process);
-    Member::join(&process).ok_or_else(|| {
-        let exit = process.client.exit();
-        let stderr = exit.as_ref().map(|exit| exit.stderr.clone()).unwrap_or_default();
-        let status = exit.and_then(|exit| exit.status);
-        HostError::Exited { during: "its start", status, stderr }
-    })
-}
-
-/// Storage of no mount: nothing in it, nothing gets in.
-struct NoStorage;
-
-fn answered<'a, T: Send + 'a>(
-    answer: Result<T, StorageError>,
-) -> BoxFuture<'a, Result<T, StorageError>> {
-    Box::pin(std::future::ready(answer))
-}
-
-impl Storage for NoStorage {
-    fn get<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<Entry>, StorageError>> {
-        answered(Ok(None))
+async fn type_of_database(process: &Process) -> Result<(), Status> {
+    let channel = process.client.channel();
+    match process.order.protocol {
+        Protocol::Auto => {
+            v5::database_client::DatabaseClient::new(channel)
+                .r#type(throw_away(v5::Empty {}))
+                .await?;
+        }
+        Protocol::Unwrap => {
+            v4::database_client::DatabaseClient::new(channel)
+                .r#type(throw_away(v4::Empty {}))
+                .await?;
+        }
     }
-    fn put(&self, _: Entry) -> BoxFuture<'_, Result<(), StorageError>> {
-        answered(Err(StorageError::during_setup()))
-    }
-    fn delete<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<(), StorageError>> {
-        answered(Err(StorageError::during_setup()))
-    }
-    fn list_page<'a>(
-        &'a self,
-        _: &'a str,
-        _: &'a str,
-        _: Option<usize>,
-    ) -> BoxFuture<'a, Result<Vec<String>, StorageError>> {
-        answered(Ok(Vec::new()))
-    }
-    fn begin(&self, _: bool) -> BoxFuture<'_, Result<Box<dyn Transaction>, StorageError>> {
-        answered(Err(StorageError::NoTransactions))
-    }
-}
-
-/// The server as a plugin sees it that is not mounted.
-struct NoServer {
-    version: String,
-}
-
-const LEASE: Duration = Duration::from_secs(32 * 24 * 3600);
-
-fn unmounted<'a, T: Send + 'a>() -> BoxFuture<'a, Result<T, Error>> {
-    let text = "the plugin is not mounted yet: it is only being asked what it is";
-    Box::pin(std::future::ready(Err(Error::internal(text))))
-}
-
-impl SystemView for NoServer {
-    fn default_lease_ttl(&self) -> BoxFuture<'_, Duration> {
-        Box::pin(std::future::ready(LEASE))
-    }
-    fn max_lease_ttl(&self) -> BoxFuture<'_, Duration> {
-        Box::pin(std::future::ready(LEASE))
-    }
-    fn plugin_environment(&self) -> BoxFuture<'_, Result<PluginEnvironment, Error>> {
-        let version = self.version.clone();
-        let environment = PluginEnvironment { version, ..PluginEnvironment::default() };
-        Box::pin(std::future::ready(Ok(environment)))
-    }
-    fn generate_password<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<String, Error>> {
-        unmounted()
-    }
-    fn cluster_info(&self) -> BoxFuture<'_, Result<(String, String), Error>> {
-        unmounted()
-    }
-    fn wrap_data(&self, _: Data, _: Duration) -> BoxFuture<'_, Result<WrapInfo, Error>> {
-        unmounted()
-    }
+    Ok(())
 }

@@ -10,20 +10,16 @@ use boltwork_logical::{PluginEntry, PluginKind};
 use boltwork_wire::multiplexing::MultiplexingSupportRequest;
 use boltwork_wire::multiplexing::plugin_multiplexing_client::PluginMultiplexingClient;
 use go_plugin::Cookie;
-use go_plugin::host::{Client, Command};
+use go_plugin::host::{Client, Command, Executable, Tls};
 use tonic::Code;
 
+use crate::bootstrap::Trust;
 use crate::environment::{self, Told};
 use crate::folder::Folder;
 use crate::integrity::{self, Program};
 use crate::log::Log;
+use crate::protocol::Protocol;
 use crate::{HostError, rules::Rules};
-
-/// Protocol versions of backends that are spoken here. 3 and 4 (wire spec 2.1, 3) would stand
-/// here too: they need TLS by wrapping token and a second, lazy process.
-const BACKEND_VERSIONS: [u32; 1] = [5];
-/// Those of databases; 6 is 5 with several instances in a process.
-const DATABASE_VERSIONS: [u32; 2] = [5, 6];
 
 /// How long the process may take to be reaped after its connection is lost. Until then nobody
 /// can say whether it died or only hung up.
@@ -36,6 +32,8 @@ pub(crate) struct Order {
     pub entry: PluginEntry,
     /// The program.
     pub path: PathBuf,
+    /// How it is spoken with.
+    pub protocol: Protocol,
     /// Only to be asked what it is.
     pub metadata: bool,
 }
@@ -73,21 +71,16 @@ fn cookie(kind: PluginKind) -> Cookie {
 
 impl Process {
     /// Checks the program, starts it and asks whether it multiplexes. On failure nothing is left.
-    pub async fn start(order: Order, rules: &Rules, private: &Path) -> Result<Self, HostError> {
+    /// `trust` is what an older protocol needs, but for a process that is only asked what it is.
+    pub async fn start(
+        order: Order,
+        trust: Option<Trust>,
+        rules: &Rules,
+        private: &Path,
+    ) -> Result<Self, HostError> {
         rules.check_permissions(&order.path)?;
         let Program { executable, copy } = check(&order, private).await?;
-        let kind = order.entry.id.kind;
-        let versions = match kind {
-            PluginKind::Database => DATABASE_VERSIONS.to_vec(),
-            PluginKind::Auth | PluginKind::Secret => BACKEND_VERSIONS.to_vec(),
-        };
-        let mut command = Command::new(executable, cookie(kind), versions);
-        let told = Told { version: &rules.version, metadata: order.metadata };
-        command.env = environment::build(&order.entry.env, told);
-        command.args = order.entry.args.iter().map(Into::into).collect();
-        command.start_timeout = rules.start_timeout;
-        command.socket_parent = private.to_owned();
-        command.observer = Arc::new(Log { plugin: order.entry.id.name.clone() });
+        let command = command(&order, trust, executable, rules, private);
         let client = go_plugin::host::start(command).await?;
         let started = (SystemTime::now(), Instant::now());
         tracing::info!(
@@ -106,7 +99,7 @@ impl Process {
             members: Mutex::default(),
             _copy: copy,
         };
-        if !opted_out {
+        if !opted_out && process.order.protocol == Protocol::Auto {
             process.multiplexed = process.asks_multiplexing(rules.start_timeout).await?;
         }
         Ok(process)
@@ -183,6 +176,36 @@ impl Process {
         let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
         kilobytes.unwrap_or(0) * 1024
     }
+}
+
+/// What is executed, with what it is told.
+fn command(
+    order: &Order,
+    trust: Option<Trust>,
+    executable: Executable,
+    rules: &Rules,
+    private: &Path,
+) -> Command {
+    let kind = order.entry.id.kind;
+    let mut command = Command::new(executable, cookie(kind), order.protocol.versions(kind));
+    let told = Told {
+        version: &rules.version,
+        metadata: order.metadata,
+        auto_mtls: order.protocol == Protocol::Auto,
+        unwrap_token: trust.as_ref().map(|trust| trust.token.expose()),
+        mlock: rules.mlock,
+    };
+    command.env = environment::build(&order.entry.env, told);
+    command.args = order.entry.args.iter().map(Into::into).collect();
+    command.tls = match (order.protocol, trust) {
+        (Protocol::Auto, _) => Tls::Auto,
+        (Protocol::Unwrap, Some(trust)) => Tls::Given(trust.tls),
+        (Protocol::Unwrap, None) => Tls::Plain,
+    };
+    command.start_timeout = rules.start_timeout;
+    command.socket_parent = private.to_owned();
+    command.observer = Arc::new(Log { plugin: order.entry.id.name.clone() });
+    command
 }
 
 async fn check(order: &Order, private: &Path) -> Result<Program, HostError> {
@@ -266,7 +289,12 @@ impl Process {
             deprecation: None,
         };
         Arc::new(Self {
-            order: Order { entry, path: program.to_owned(), metadata: true },
+            order: Order {
+                entry,
+                path: program.to_owned(),
+                protocol: crate::protocol::Protocol::Unwrap,
+                metadata: true,
+            },
             client,
             multiplexed: false,
             started: (SystemTime::now(), Instant::now()),

@@ -34,6 +34,11 @@ impl Backend for Remote {
 
     fn initialize(&self) -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(async {
+            if matches!(&*self.0.state(), State::Asleep) {
+                // Initialised when it is started.
+                self.0.initialized.store(true, Ordering::Relaxed);
+                return Ok(());
+            }
             let live = Instance::live(&self.0).await?;
             let reply = live.initialize().await.map_err(|lost| self.0.lost(&live, lost))?;
             self.0.initialized.store(true, Ordering::Relaxed);

@@ -17,6 +17,8 @@ pub(crate) struct Rules {
     pub permissions: Option<FilePermissions>,
     /// The server's version, told to plugins.
     pub version: String,
+    /// Whether plugins are to lock their memory.
+    pub mlock: bool,
     /// Limit for everything up to a plugin's first answers.
     pub start_timeout: Duration,
     /// Plugins that are never to share a process.

@@ -27,6 +27,12 @@ pub(crate) fn of(
                     by_process.entry(process.client.pid()).or_insert_with(|| of_process(process));
                 add(status, instance);
             }
+            State::Asleep => {
+                let mut status = blank(instance);
+                status.state = "idle".to_owned();
+                add(&mut status, instance);
+                without.push(status);
+            }
             State::Resting { .. } => {
                 let mut status = blank(instance);
                 status.state = "restarting".to_owned();

@@ -167,7 +167,7 @@ async fn a_sealed_catalog_answers_that_it_is_sealed() {
     let server = with_builtin().await;
     server.host.close().await;
     assert_eq!(server.host.get(&secret("x", "")).await, Err(Error::Sealed));
-    server.host.open(Arc::new(MemoryStorage::default())).await.unwrap();
+    server.host.open(Arc::new(MemoryStorage::default()), support::no_server()).await.unwrap();
     assert_eq!(server.host.get(&secret("x", "")).await, Ok(None));
 }
 
@@ -181,7 +181,7 @@ async fn what_is_no_plugin_is_refused_with_its_reason_and_leaves_nothing() {
         ("aborts", "kill -ABRT $$", &["signal"]),
         ("silent", "sleep 100", &["timeout while waiting for plugin to start"]),
         ("core", "echo '2|5|unix|/x|grpc|'; sleep 9", &["incompatible core API version"]),
-        ("old", "echo '1|3|unix|/x|grpc|'; sleep 9", &["incompatible API version", "version 3"]),
+        ("older", "echo '1|2|unix|/x|grpc|'; sleep 9", &["incompatible API version", "version 2"]),
         ("rpc", "echo '1|5|unix|/x|netrpc|'; sleep 9", &["unsupported plugin protocol"]),
         ("plain", "echo '1|5|unix|/x|grpc|'; sleep 9", &["certificate"]),
     ] {
@@ -253,7 +253,7 @@ async fn pins_outlive_a_seal_and_are_read_as_others_wrote_them() {
     let theirs = json!({"name": "kv", "type": "secret", "version": "v3.0.0"}).to_string();
     server.catalog.put(Entry::new("pinned/secret/kv", theirs)).await.unwrap();
     server.host.close().await;
-    server.host.open(server.catalog.clone()).await.unwrap();
+    server.host.open(server.catalog.clone(), support::no_server()).await.unwrap();
     let pins = server.host.pins().await.unwrap();
     assert_eq!(pins, [secret("a/b", "v1.0.0"), secret("kv", "v3.0.0")]);
     let pinned = server.host.pinned(PluginKind::Secret, "a/b").await.unwrap();

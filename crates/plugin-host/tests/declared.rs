@@ -23,7 +23,7 @@ async fn restarted(server: &mut Server, stanzas: Vec<Declared>) {
     config.plugin_directory = Some(server.folder.join("plugins"));
     config.declared = Some(stanzas);
     server.host = PluginHost::new(config).unwrap();
-    server.host.open(server.catalog.clone()).await.unwrap();
+    server.host.open(server.catalog.clone(), support::no_server()).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -41,7 +41,7 @@ async fn an_entry_without_a_type_gets_the_one_that_its_plugin_says_at_unseal() {
     store_old(&server, "old-auth", &auth).await;
     store_old(&server, "old-secret", &server.install(&mock, "old-secret")).await;
     server.host.close().await;
-    server.host.open(server.catalog.clone()).await.unwrap();
+    server.host.open(server.catalog.clone(), support::no_server()).await.unwrap();
     until(|| async { typed(&server, "old-auth").await.is_some() }).await;
     until(|| async { typed(&server, "old-secret").await.is_some() }).await;
     assert_eq!(typed(&server, "old-auth").await, Some(PluginKind::Auth));
@@ -57,7 +57,7 @@ async fn an_entry_whose_plugin_does_not_run_stays_and_stops_nothing() {
     store_old(&server, "a-broken", &gone).await;
     store_old(&server, "good", &server.install(&mock, "good")).await;
     server.host.close().await;
-    server.host.open(server.catalog.clone()).await.unwrap();
+    server.host.open(server.catalog.clone(), support::no_server()).await.unwrap();
     until(|| async { typed(&server, "good").await.is_some() }).await;
     assert!(server.catalog.get("a-broken").await.unwrap().is_some());
     assert_eq!(typed(&server, "a-broken").await, None);

@@ -106,9 +106,13 @@ impl Connections {
     }
 }
 
-/// Closes without holding anybody up. Requests that are inside go on until the plugin ends them.
+/// Closes without holding anybody up, once the requests that are inside have left.
 fn close_aside(instance: Option<Arc<Instance>>) {
     if let Some(instance) = instance {
-        tokio::spawn(async move { instance.close().await });
+        tokio::spawn(async move {
+            // Every call has an end, and so has this wait.
+            drop(instance.alone().await);
+            instance.close().await;
+        });
     }
 }

@@ -78,6 +78,8 @@ pub struct Setup {
     pub outlives_file_limit: bool,
     /// `log_level`.
     pub log_level: &'static str,
+    /// `api_addr`; the listener's if it is not said, none at all if it is empty.
+    pub api_addr: Option<&'static str>,
 }
 
 impl Default for Setup {
@@ -90,6 +92,7 @@ impl Default for Setup {
             lines: String::new(),
             outlives_file_limit: false,
             log_level: "debug",
+            api_addr: None,
         }
     }
 }
@@ -234,9 +237,14 @@ impl Server {
             Kind::Boltwork => "disable_mlock = true".to_owned(),
             Kind::Bao => format!("cluster_addr = \"https://127.0.0.1:{}\"", port + 1),
         };
+        let api_addr = match self.setup.api_addr {
+            None => format!("api_addr = \"http://127.0.0.1:{port}\""),
+            Some("") => String::new(),
+            Some(address) => format!("api_addr = \"{address}\""),
+        };
         format!(
             "{storage}\nlistener \"tcp\" {{\n  address = \"127.0.0.1:{port}\"\n  tls_disable = true\n}}\n\
-             api_addr = \"http://127.0.0.1:{port}\"\nlog_level = \"{}\"\n{plugins}\n{own}\n{}\n",
+             {api_addr}\nlog_level = \"{}\"\n{plugins}\n{own}\n{}\n",
             self.setup.log_level, self.setup.lines
         )
     }

@@ -7,7 +7,8 @@
 // plugins without arguments:
 //
 //	-type=secret|auth     "auth" in the name makes an auth method
-//	-serve=mux|plain      "plain" in the name serves one instance a process
+//	-serve=mux|plain|v4   "plain" in the name serves one instance a process;
+//	                      v4 speaks protocols 3 and 4 only
 //	-fault=...            see faults.go
 //	-fault-file=...       a file that holds the fault, if it is there
 //
@@ -42,7 +43,7 @@ func run(name string, args []string) error {
 	meta := &api.PluginAPIClientMeta{}
 	flags := meta.FlagSet()
 	kind := flags.String("type", guess(name, "auth", "auth", "secret"), "secret or auth")
-	serve := flags.String("serve", guess(name, "plain", "plain", "mux"), "mux or plain")
+	serve := flags.String("serve", guess(name, "plain", "plain", "mux"), "mux, plain or v4")
 	flag := flags.String("fault", "", "what to do wrong")
 	file := flags.String("fault-file", "", "a file that says what to do wrong; none if it is absent")
 	if err := flags.Parse(args); err != nil {
@@ -70,8 +71,11 @@ func run(name string, args []string) error {
 		return plugin.ServeMultiplex(options)
 	case "plain":
 		return plugin.Serve(options)
+	case "v4":
+		serveOlder(options)
+		return nil
 	default:
-		return fmt.Errorf("-serve=%q: want mux or plain", *serve)
+		return fmt.Errorf("-serve=%q: want mux, plain or v4", *serve)
 	}
 }
 

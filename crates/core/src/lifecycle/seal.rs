@@ -46,7 +46,8 @@ impl Core {
     async fn activate(&self) -> Result<(), LifecycleError> {
         match self.open_active().await {
             Ok(active) => {
-                self.active.store(Some(active));
+                self.active.store(Some(Arc::clone(&active)));
+                active.serve();
                 tracing::info!("the server is unsealed");
                 Ok(())
             }
@@ -67,6 +68,7 @@ impl Core {
             cluster_id: cluster.id.clone(),
             version: self.config.version.plugin.clone(),
             mlock: self.config.mlock,
+            api_addr: self.config.api_addr.clone(),
         };
         self.cluster.store(Some(Arc::new(cluster)));
         let barrier = self.barrier.clone();

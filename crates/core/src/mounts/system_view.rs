@@ -31,6 +31,8 @@ pub struct ServerFacts {
     pub version: String,
     /// Whether plugins should lock their memory.
     pub mlock: bool,
+    /// The address at which clients and plugins reach the server; empty if there is none.
+    pub api_addr: String,
 }
 
 /// One mount's window on the server. It outlives neither.

@@ -32,11 +32,11 @@ pub enum Caller {
     Failed(Error),
 }
 
-pub async fn authenticate(active: &Active, routed: Routed) -> Called {
+pub async fn authenticate(active: &Active, mut routed: Routed) -> Called {
     let open = routed.target.as_ref().is_some_and(is_unauthenticated);
     // The core's own open paths show a caller with a token more than one without.
     let own = routed.target.as_ref().is_some_and(|t| t.mount.core_own);
-    let caller = match (wrapping::check(active, &routed.inbound).await, open) {
+    let caller = match (wrapping::check(active, &mut routed.inbound).await, open) {
         (Err(error), _) => Caller::Failed(error),
         (Ok(_), true) if !own => Caller::Anyone,
         (Ok(_), true) => match session(active, &routed, Spend::Nothing).await {

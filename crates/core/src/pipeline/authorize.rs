@@ -12,7 +12,6 @@ use super::{
     Inbound,
     authenticate::{Called, Caller},
     route::Target,
-    wrapping,
 };
 use crate::session::Session;
 
@@ -66,9 +65,6 @@ pub async fn authorize(called: Called) -> Verdict {
     // What stands there afterwards could not be told from a folder.
     if inbound.operation.is_write() && inbound.path.ends_with('/') {
         let error = Error::invalid("cannot write to a path ending in '/'");
-        return deny(inbound, target, session, error);
-    }
-    if let Err(error) = wrapping::check_format(&inbound) {
         return deny(inbound, target, session, error);
     }
     match (target, session) {

@@ -1,14 +1,14 @@
 //! Response wrapping in the pipeline: which replies are wrapped, and the check that comes before
 //! everything else on the paths that take a wrapping token.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use boltwork_logical::{Error, Failure, Operation, Reply};
+use boltwork_logical::{Data, Error, Failure, Operation, Reply, SecretText};
 
 use super::{Inbound, authorize::Authorized};
 use crate::{
     active::Active,
-    wrapping::{ToWrap, is_wrapping_token},
+    wrapping::{NO_ADDRESS, ToWrap, is_jwt, is_wrapping_token, seconds},
 };
 
 /// Paths whose caller acts on a wrapping token: the one in the body, or else the caller's own.
@@ -36,8 +36,14 @@ pub fn invalid() -> Error {
     Error::invalid("wrapping token is not valid or does not exist")
 }
 
-/// Whether a request that takes a wrapping token has a good one. Spends nothing.
-pub async fn check(active: &Active, inbound: &Inbound) -> Result<About, Error> {
+/// The same for one that says, signed, what it was.
+fn invalid_because(why: &str) -> Error {
+    Error::invalid(format!("{}: {why}", invalid()))
+}
+
+/// Whether a request that takes a wrapping token has a good one. Spends nothing. In place of a
+/// token in JWT format the request has, from here on, the token that is inside.
+pub async fn check(active: &Active, inbound: &mut Inbound) -> Result<About, Error> {
     let path = inbound.path.trim_end_matches('/');
     let reads = inbound.operation == Operation::Read && path == "sys/wrapping/lookup";
     if !(inbound.operation == Operation::Update || reads) || !TAKES_WRAPPING_TOKEN.contains(&path) {
@@ -62,22 +68,34 @@ pub async fn check(active: &Active, inbound: &Inbound) -> Result<About, Error> {
         Some(token) => (token.as_str(), About::InBody),
         None => (inbound.token.expose(), About::Caller),
     };
+    if is_jwt(token) {
+        let claims = active.jwt_key.verify(token, seconds(SystemTime::now()))?;
+        let found = active.tokens.lookup(&active.tokens.digest(claims.token.expose())).await?;
+        let good = found.is_some_and(|entry| is_wrapping_token(&entry));
+        put_in(inbound, &about, claims.token)?;
+        return match (claims.expired, good) {
+            (true, _) => Err(invalid_because("it has expired")),
+            (false, false) => Err(invalid_because("it was unwrapped already, or revoked")),
+            (false, true) => Ok(about),
+        };
+    }
     match active.tokens.lookup(&active.tokens.digest(token)).await? {
         Some(entry) if is_wrapping_token(&entry) => Ok(about),
         _ => Err(invalid()),
     }
 }
 
-/// Wrapping in a form that this server does not make is refused before anything is done.
-pub fn check_format(inbound: &Inbound) -> Result<(), Error> {
-    match inbound.wrap.as_ref().map(|wrap| wrap.format.as_str()) {
-        None | Some("" | "uuid") => Ok(()),
-        Some("jwt") => Err(Error::invalid(
-            "this server does not make wrapping tokens in JWT format; leave X-Vault-Wrap-Format \
-             out. The request was not carried out",
-        )),
-        Some(_) => Err(Error::invalid("X-Vault-Wrap-Format must be absent or \"uuid\"")),
+/// Puts the token that was inside a JWT in its place.
+fn put_in(inbound: &mut Inbound, about: &About, token: SecretText) -> Result<(), Error> {
+    match about {
+        About::InBody => {
+            let mut fields = inbound.data.fields()?;
+            fields.insert("token".to_owned(), token.expose().into());
+            inbound.data = Data::of(&fields)?;
+        }
+        About::Caller | About::Ordinary => inbound.token = token,
     }
+    Ok(())
 }
 
 /// How long the reply is to be wrapped for: the shorter of what the caller and the backend want.
@@ -115,8 +133,13 @@ pub async fn wrap(
         return Ok(reply);
     }
     reply.wrap = None;
+    let jwt = request.inbound.wrap.as_ref().is_some_and(|wrap| wrap.format == "jwt");
+    if jwt && !active.jwt_key.has_address() {
+        reply.warnings.push(NO_ADDRESS.to_owned());
+    }
     let to_wrap = ToWrap {
         ttl,
+        jwt,
         creation_path: &request.inbound.path,
         display_name: request.session.as_ref().map_or("", |s| &s.entry.display_name),
         entity_id: request.session.as_ref().map_or("", |s| &s.entry.entity_id),

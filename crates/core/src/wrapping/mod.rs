@@ -1,7 +1,10 @@
 //! Response wrapping: a reply is put into the cubbyhole of a token that can be used once, to take
 //! it out again.
 //!
-//! Leaves out when that happens (the pipeline decides) and tokens in JWT format.
+//! Leaves out when that happens: the pipeline decides.
+
+mod decimal;
+mod jwt;
 
 use std::time::{Duration, SystemTime};
 
@@ -10,6 +13,8 @@ use boltwork_policy::RESPONSE_WRAPPING;
 use serde::{Deserialize, Serialize};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use zeroize::Zeroizing;
+
+pub use jwt::{CURVE, JwtKey, is_jwt};
 
 use crate::{
     active::Active,
@@ -34,7 +39,13 @@ pub struct ToWrap<'a> {
     pub entity_id: &'a str,
     /// Id of the request.
     pub request_id: &'a str,
+    /// The token is wanted in JWT format.
+    pub jwt: bool,
 }
+
+/// Vault's words inside a reply whose token says nothing of an address.
+pub const NO_ADDRESS: &str = "No redirect address set in Vault so none could be encoded in the \
+     token. You may need to supply Vault's API address when unwrapping the token.";
 
 /// What a wrapping token holds, as JSON in its cubbyhole.
 #[derive(Serialize, Deserialize)]
@@ -69,15 +80,17 @@ fn as_response(request_id: &str, reply: &Reply) -> Result<Zeroizing<String>, Err
         .map_err(|_| Error::internal("a reply could not be written as JSON to be wrapped"))
 }
 
+/// Seconds since 1970, as they stand in a token.
+pub fn seconds(at: SystemTime) -> i64 {
+    OffsetDateTime::from(at).unix_timestamp()
+}
+
 impl Active {
     /// Puts a reply into a new wrapping token.
     pub async fn wrap(&self, to_wrap: &ToWrap<'_>, reply: &Reply) -> Result<WrapInfo, Error> {
         let text = as_response(to_wrap.request_id, reply)?;
-        let mut info = self.hold(to_wrap, text).await?;
-        if let Some(auth) = &reply.auth {
-            info.wrapped_accessor.clone_from(&auth.accessor);
-        }
-        Ok(info)
+        let accessor = reply.auth.as_ref().map_or("", |auth| &auth.accessor);
+        self.hold(to_wrap, text, accessor).await
     }
 
     /// Makes the token and fills its cubbyhole. A token that cannot be filled is taken back.
@@ -85,6 +98,7 @@ impl Active {
         &self,
         to_wrap: &ToWrap<'_>,
         response: Zeroizing<String>,
+        wrapped_accessor: &str,
     ) -> Result<WrapInfo, Error> {
         // Shorter than a second would mean no end at all.
         let ttl = to_wrap.ttl.as_secs().max(1);
@@ -105,16 +119,19 @@ impl Active {
             creation_ttl: ttl,
         };
         let digest = self.tokens.digest(token.expose());
-        if let Err(error) = self.fill(&digest, &Held { response }, &described).await {
-            self.tokens.revoke_soon(digest);
-            return Err(error);
-        }
+        let filled = self.fill(&digest, &Held { response }, &described).await;
+        let shown = filled.and_then(|()| match to_wrap.jwt {
+            true => self.jwt_key.sign(&token, seconds(created), ttl, wrapped_accessor),
+            false => Ok(token),
+        });
+        let shown = shown.inspect_err(|_| self.tokens.revoke_soon(digest))?;
         Ok(WrapInfo {
             ttl: Duration::from_secs(ttl),
-            token,
+            token: shown,
             accessor: entry.accessor.clone(),
             created: Some(created),
             creation_path: to_wrap.creation_path.to_owned(),
+            wrapped_accessor: wrapped_accessor.to_owned(),
             wrapped_entity_id: to_wrap.entity_id.to_owned(),
             ..WrapInfo::default()
         })
@@ -156,7 +173,7 @@ impl Active {
             display_name,
             ..ToWrap::default()
         };
-        self.hold(&to_wrap, response).await
+        self.hold(&to_wrap, response, "").await
     }
 
     async fn in_cubbyhole<T: serde::de::DeserializeOwned>(

@@ -43,10 +43,15 @@ pub fn config() -> CoreConfig {
 impl Server {
     /// Unsealed, with nothing mounted but the core's own.
     pub async fn start() -> Self {
+        Self::start_with(config()).await
+    }
+
+    /// The same with settings.
+    pub async fn start_with(config: CoreConfig) -> Self {
         let storage = Arc::new(FaultInjector::new(Arc::new(Memory::new())));
         let plugins = Arc::new(TestPlugins::default());
         let barrier = Barrier::new(storage.clone());
-        let core = Core::new(config(), barrier.clone(), plugins.clone());
+        let core = Core::new(config, barrier.clone(), plugins.clone());
         let request = InitRequest { secret_shares: 1, secret_threshold: 1, root_token: None };
         let made = core.initialize(request).await.expect("initialize");
         let share = made.shares[0].to_vec();

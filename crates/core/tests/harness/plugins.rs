@@ -13,8 +13,8 @@ use std::{
 use boltwork_framework::{Engine, Reply, Request, Result, Routes, into_backend, path};
 use boltwork_logical::{
     Alias, Auth, Backend, BackendKind, BoxFuture, Data, Entry, Error, Failure, Lease,
-    OpenedDatabase, Operation, PluginEntry, PluginId, PluginKind, PluginStatus, Plugins,
-    Registration, Running, Setup, SpecialPaths, Storage, TokenType, TokenWish,
+    OpenedDatabase, Operation, PluginEntry, PluginId, PluginKind, PluginServer, PluginStatus,
+    Plugins, Registration, Running, Setup, SpecialPaths, Storage, TokenType, TokenWish,
 };
 use parking_lot::Mutex;
 use schemars::JsonSchema;
@@ -51,6 +51,8 @@ pub struct Switches {
 #[derive(Default)]
 pub struct TestPlugins {
     pub switches: Arc<Switches>,
+    /// The server, as it gave itself to the plugin host.
+    pub server: Mutex<Option<Arc<dyn PluginServer>>>,
     /// Versions by kind and name.
     pub pins: Mutex<BTreeMap<(PluginKind, String), String>>,
 }
@@ -382,7 +384,12 @@ fn auth(policies: Vec<String>) -> Auth {
 }
 
 impl Plugins for TestPlugins {
-    fn open(&self, _: Arc<dyn Storage>) -> BoxFuture<'_, Result<(), Error>> {
+    fn open(
+        &self,
+        _: Arc<dyn Storage>,
+        server: Arc<dyn PluginServer>,
+    ) -> BoxFuture<'_, Result<(), Error>> {
+        *self.server.lock() = Some(server);
         Box::pin(async { Ok(()) })
     }
 

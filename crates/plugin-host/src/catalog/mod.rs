@@ -260,6 +260,10 @@ impl Catalog {
         let storage = self.storage()?;
         let mut found = Vec::new();
         for key in storage.list("").await? {
+            // A folder: all later entries are in one.
+            if key.ends_with('/') {
+                continue;
+            }
             let Some(stored) = storage.get(&key).await? else { continue };
             if let Ok(entry) = serde_json::from_slice::<StoredEntry>(&stored.value)
                 && entry.name == key

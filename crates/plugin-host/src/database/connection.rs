@@ -159,10 +159,14 @@ impl Connection {
             return Err(DatabaseError::Shutdown);
         }
         self.requests.fetch_add(1, Ordering::Relaxed);
-        let done = AssertUnwindSafe(call).catch_unwind().await.unwrap_or_else(|_| {
+        let mut done = AssertUnwindSafe(call).catch_unwind().await.unwrap_or_else(|_| {
             let text = format!("the database plugin {:?} panicked", self.id.name);
             Err(DatabaseError::Failed(text))
         });
+        // Whatever a plugin says that was told to close meanwhile, that is why.
+        if done.is_err() && self.closed.load(Ordering::Relaxed) {
+            done = Err(DatabaseError::Shutdown);
+        }
         if matches!(done, Err(DatabaseError::Shutdown)) {
             self.failures.fetch_add(1, Ordering::Relaxed);
         }

@@ -20,4 +20,4 @@ mod seat;
 pub(crate) use connection::{Connection, Opened};
 pub(crate) use older::Older;
 pub(crate) use open::Open;
-pub(crate) use remote::{Remote, SERVICE};
+pub(crate) use remote::Remote;

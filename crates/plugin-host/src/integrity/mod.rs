@@ -16,6 +16,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest;
@@ -27,6 +28,10 @@ pub(crate) use place::locate;
 
 use crate::HostError;
 use crate::folder::Folder;
+
+/// How often sealing is tried while the kernel is busy with the memory, and the pause between.
+const SEALINGS: u32 = 50;
+const SEALING_PAUSE: Duration = Duration::from_millis(20);
 
 /// Largest program that is taken into memory.
 const LARGEST: u64 = 2 << 30;
@@ -115,8 +120,16 @@ fn copy_and_hash(from: &mut File, to: &mut File, path: &Path) -> Result<digest::
 
 fn seal(memory: File, path: &Path) -> Result<Program, HostError> {
     let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
-    rustix::fs::fcntl_add_seals(&memory, seals)
-        .map_err(|why| HostError::file("sealing the copy of", path)(why.into()))?;
+    let mut left = SEALINGS;
+    // While the kernel holds one of the pages for a purpose of its own, such as moving it, it says
+    // that it is busy. That passes.
+    while let Err(why) = rustix::fs::fcntl_add_seals(&memory, seals) {
+        left -= 1;
+        if why != rustix::io::Errno::BUSY || left == 0 {
+            return Err(HostError::file("sealing the copy of", path)(why.into()));
+        }
+        std::thread::sleep(SEALING_PAUSE);
+    }
     let executable = Executable::Descriptor { file: memory.into(), name: name(path) };
     Ok(Program { executable, copy: None })
 }

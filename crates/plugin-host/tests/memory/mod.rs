@@ -3,8 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use boltwork_logical::{BoxFuture, Entry, Storage, StorageError, Transaction};
+use boltwork_logical::{
+    BoxFuture, Data, Entry, Error, PluginServer, SecretText, Storage, StorageError, Transaction,
+};
 
 type Map = BTreeMap<String, Vec<u8>>;
 
@@ -122,4 +125,21 @@ impl Transaction for MemoryTransaction {
     fn rollback(self: Box<Self>) -> BoxFuture<'static, Result<(), StorageError>> {
         done(())
     }
+}
+
+/// A server that cannot be reached and wraps nothing.
+struct NoServer;
+
+impl PluginServer for NoServer {
+    fn api_addr(&self) -> &str {
+        ""
+    }
+    fn wrap(&self, _: Data, _: Duration) -> BoxFuture<'_, Result<SecretText, Error>> {
+        Box::pin(std::future::ready(Err(Error::Sealed)))
+    }
+}
+
+/// What a plugin host is opened for where no plugin needs the server.
+pub fn no_server() -> Arc<dyn PluginServer> {
+    Arc::new(NoServer)
 }

@@ -16,7 +16,7 @@ use boltwork_logical::{
 };
 use boltwork_plugin_host::{PluginHost, PluginHostConfig};
 
-pub use memory::MemoryStorage;
+pub use memory::{MemoryStorage, no_server};
 
 /// The server as these tests' plugins see it.
 pub struct System;
@@ -81,7 +81,7 @@ impl Server {
         change(&mut config);
         let host = PluginHost::new(config).unwrap();
         let catalog = Arc::new(MemoryStorage::default());
-        host.open(catalog.clone()).await.unwrap();
+        host.open(catalog.clone(), no_server()).await.unwrap();
         Self { host, catalog, folder }
     }
 

@@ -30,12 +30,13 @@ const SMALLEST_CACHE: usize = 64 << 10;
 /// Storage or the plugin host cannot be opened; the text is for the operator.
 pub fn core(config: &Config, api_addr: String, dev: bool) -> Result<Arc<Core>, String> {
     let physical = physical(config)?;
-    let plugins = plugins(config)?;
+    let mlock = !config.process.disable_mlock && !dev;
+    let plugins = plugins(config, mlock)?;
     let core = CoreConfig {
         default_lease_ttl: config.leases.default_ttl,
         max_lease_ttl: config.leases.max_ttl,
         cluster_name: config.addresses.cluster_name.clone().unwrap_or_default(),
-        mlock: !config.process.disable_mlock && !dev,
+        mlock,
         api_addr,
         version: version::server(),
     };
@@ -59,12 +60,13 @@ fn physical(config: &Config) -> Result<Arc<dyn Physical>, String> {
     }
 }
 
-fn plugins(config: &Config) -> Result<Arc<dyn Plugins>, String> {
+fn plugins(config: &Config, mlock: bool) -> Result<Arc<dyn Plugins>, String> {
     let tmpdir = config.plugins.tmpdir.clone().unwrap_or_else(std::env::temp_dir);
     let mut host = PluginHostConfig::new(version::server().plugin, tmpdir);
     host.plugin_directory = config.plugins.directory.clone();
     host.file_uid = config.plugins.file_uid;
     host.file_permissions = config.plugins.file_permissions;
+    host.mlock = mlock;
     host.builtins = builtins::all();
     if config.plugins.auto_register {
         host.declared = Some(config.plugins.declared.iter().map(declared).collect());

@@ -218,6 +218,10 @@ fn audit_paths() -> Vec<Path<System>> {
 fn wrapping_paths() -> Vec<Path<System>> {
     vec![
         path("wrapping/wrap").any_input().help("Wraps what is sent.").write(System::wrap),
+        path("wrapping/pubkey")
+            .unauthenticated()
+            .help("The key that wrapping tokens in JWT format are signed with.")
+            .read(System::wrapping_key),
         path("wrapping/unwrap")
             .help("Hands over what a wrapping token holds, once.")
             .write(System::unwrap),

@@ -7,10 +7,10 @@ use boltwork_framework::{Reply, Request, Result};
 use boltwork_logical::{Data, Error, WrapInfo};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::System;
-use crate::{session::Session, tokens::Digest};
+use crate::{session::Session, tokens::Digest, wrapping::CURVE};
 
 /// The wrapping token, where it is not the caller's own.
 #[derive(Deserialize, JsonSchema)]
@@ -30,6 +30,12 @@ impl System {
             true => Data::json(&Value::Object(Map::new())),
             false => req.data().clone(),
         }))
+    }
+
+    /// The public half of the key that tokens in JWT format are signed with.
+    pub(super) async fn wrapping_key(&self, _: Request) -> Result<Reply> {
+        let (x, y) = self.active()?.jwt_key.public();
+        Ok(Reply::data(json!({ "jwt_x": x, "jwt_y": y, "jwt_curve": CURVE })))
     }
 
     pub(super) async fn lookup_wrapping(&self, req: Request<WrappingFields>) -> Result<Reply> {

@@ -1,0 +1,114 @@
+//! Plugins of before Vault 1.12: protocol versions 3 and 4 only, whose certificate comes out of a
+//! wrapping token that they take back to the server.
+//!
+//! Left out on purpose: what they share with newer plugins (`external_plugins.rs`).
+
+use boltwork_e2e::{Api, Plugin, Server, Setup, Storage, process, tools};
+use serde_json::json;
+
+/// A server with the Go mock, restricted to the old protocols.
+fn older(setup: Setup) -> Option<(Server, Plugin)> {
+    let program = tools::mock()?;
+    let server = setup.start()?;
+    let plugin = server.install(&program, "old").args(&["-serve=v4"]);
+    Some((server, plugin))
+}
+
+fn internal(api: &Api, mount: &str) -> String {
+    api.read(&format!("{mount}/internal")).ok().string("value")
+}
+
+#[test]
+fn a_plugin_of_protocol_4_lives_like_any_other() {
+    let Some((server, plugin)) = older(Setup { storage: Storage::Disk, ..Setup::default() }) else {
+        return;
+    };
+    let api = server.api();
+    plugin.register(&api).status(204);
+    server.expect_plugins(0);
+    plugin.enable(&api, "old").status(204);
+    plugin.enable(&api, "twin").status(204);
+    // Nobody has asked for anything yet.
+    server.expect_plugins(0);
+    assert_eq!(internal(&api, "old"), "bar");
+    server.expect_plugins(1);
+    api.write("old/kv/key", &json!({"value": "kept"})).status(204);
+    api.write("old/internal", &json!({"value": "changed"})).status(204);
+    assert_eq!(internal(&api, "twin"), "bar", "each mount has a process of its own");
+    server.expect_plugins(2);
+
+    server.kill_plugins("old/internal");
+    assert_eq!(api.read("old/kv/key").ok().string("value"), "kept");
+    api.write("old/internal", &json!({"value": "changed"})).status(204);
+    api.write("sys/plugins/reload/backend", &json!({"mounts": ["old"]})).ok();
+    assert_eq!(internal(&api, "old"), "bar", "a new process knows nothing of the old one");
+
+    server.seal();
+    server.expect_plugins(0);
+    server.unseal();
+    server.expect_plugins(0);
+    assert_eq!(api.read("old/kv/key").ok().string("value"), "kept");
+
+    for mount in ["old", "twin"] {
+        api.delete(&format!("sys/mounts/{mount}")).status(204);
+    }
+    server.expect_plugins(0);
+    assert!(process::sockets(&server.temporary()).is_empty());
+}
+
+#[test]
+fn an_auth_method_of_protocol_4_is_enabled_and_knows_its_open_paths() {
+    let Some((server, plugin)) = older(Setup::default()) else { return };
+    let api = server.api();
+    let plugin = Plugin { kind: "auth".into(), ..plugin.args(&["-serve=v4", "-type=auth"]) };
+    plugin.register(&api).status(204);
+    plugin.enable(&api, "old").status(204);
+    // Special paths are known before the process that they belong to is started.
+    server.public().read("auth/old/internal").status(403);
+    server.expect_plugins(0);
+    server.public().read("auth/old/special").ok();
+    server.expect_plugins(1);
+}
+
+#[test]
+fn a_plugin_registered_under_the_wrong_type_is_refused_over_protocol_4_too() {
+    let Some((server, plugin)) = older(Setup::default()) else { return };
+    let wrong = Plugin { kind: "auth".into(), ..plugin };
+    wrong.register(&server.api()).refused(&["says that it is a secrets engine"]);
+    server.expect_plugins(0);
+}
+
+#[test]
+fn without_an_api_addr_one_is_derived_from_the_only_listener() {
+    let Some((server, plugin)) = older(Setup { api_addr: Some(""), ..Setup::default() }) else {
+        return;
+    };
+    if server.is_bao() {
+        return tools::skip("OpenBao derives no address");
+    }
+    server.run(&plugin, "old");
+    assert_eq!(internal(&server.api(), "old"), "bar");
+}
+
+#[test]
+fn an_api_addr_that_leads_nowhere_is_named_when_the_plugin_is_registered() {
+    // The discard port: nothing listens there.
+    let setup = Setup { api_addr: Some("http://127.0.0.1:9"), ..Setup::default() };
+    let Some((server, plugin)) = older(setup) else { return };
+    if server.is_bao() {
+        return tools::skip("OpenBao registers it, and fails at the mount");
+    }
+    let answer = plugin.register(&server.api());
+    let said = answer.errors();
+    assert!(
+        said.contains("api_addr \"http://127.0.0.1:9\", which cannot be reached from here"),
+        "{} {said}",
+        answer.status
+    );
+    server.api().read("sys/plugins/catalog/secret/old").status(404);
+    server.expect_plugins(0);
+    // One of today has no need of it.
+    let plugin = plugin.args(&["-serve=mux"]);
+    server.run(&plugin, "new");
+    assert_eq!(internal(&server.api(), "new"), "bar");
+}
