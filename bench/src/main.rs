@@ -11,6 +11,8 @@
 
 mod load;
 mod measures;
+mod mounts;
+mod spawn;
 mod start;
 mod table;
 

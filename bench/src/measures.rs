@@ -4,13 +4,16 @@
 
 use crate::load::{self, Round, Script};
 use crate::table::{Aim, Row, Unit};
-use crate::{Plan, start};
+use crate::{Plan, mounts, spawn, start};
 use boltwork_e2e::{Api, Kind, Server, Setup, Storage, tools, wait_for};
 use serde_json::json;
 use std::path::Path;
 
 /// Keys that are read.
 const KEYS: usize = 1000;
+
+/// Connections of a busy server, where the plan's number is that of an ordinary one.
+const MANY_CONNECTIONS: usize = 64;
 
 /// Distinct requests that each connection prepares for a measure of writes.
 const WRITES: usize = 4000;
@@ -21,9 +24,11 @@ fn secret() -> serde_json::Value {
 }
 
 /// Both servers, each on its own disk storage with the same mounts and the same secrets.
-struct Pair {
-    ours: Server,
-    theirs: Server,
+pub struct Pair {
+    /// Boltwork.
+    pub ours: Server,
+    /// OpenBao.
+    pub theirs: Server,
 }
 
 /// Measures everything. `None` if a program is missing; that has been said then.
@@ -55,13 +60,11 @@ pub fn all(plan: Plan) -> Option<Vec<Row>> {
     if let Some(go_kv) = tools::go_kv() {
         external(&pair.ours, &go_kv, "go");
         external(&pair.theirs, &go_kv, "go");
-        rows.push(throughput(
-            plan,
-            &pair,
-            "kv v2 read, the same Go plugin",
-            Aim::AtLeast(2.0),
-            reads("go/data/"),
-        ));
+        for connections in [plan.connections, MANY_CONNECTIONS] {
+            let plan = Plan { connections, ..plan };
+            let (name, aim) = ("kv v2 read, the same Go plugin", Aim::AtLeast(2.5));
+            rows.push(throughput(plan, &pair, name, aim, reads("go/data/")));
+        }
         rows.push(latency(
             plan,
             &pair,
@@ -69,11 +72,17 @@ pub fn all(plan: Plan) -> Option<Vec<Row>> {
             Aim::None,
             "go/data/",
         ));
+        rows.push(spawn::row(plan, &pair, "the same Go plugin", "go"));
     }
     let our_kv = tools::our_kv();
     external(&pair.ours, &our_kv, "rust");
     external(&pair.theirs, &our_kv, "rust");
-    rows.push(throughput(plan, &pair, "kv v2 read, our plugin", Aim::None, reads("rust/data/")));
+    for connections in [plan.connections, MANY_CONNECTIONS] {
+        let plan = Plan { connections, ..plan };
+        let (name, aim) = ("kv v2 read, our plugin", Aim::AtLeast(5.0));
+        rows.push(throughput(plan, &pair, name, aim, reads("rust/data/")));
+    }
+    rows.push(spawn::row(plan, &pair, "our plugin", "rust"));
     rows.push(latency(plan, &pair, "kv v2 read, built in, 1 connection", Aim::None, "v2/data/"));
     rows.push(latency(
         plan,
@@ -83,6 +92,8 @@ pub fn all(plan: Plan) -> Option<Vec<Row>> {
         "rust/data/",
     ));
     rows.push(added(&rows));
+    drop(pair);
+    rows.extend(mounts::rows()?);
     Some(rows)
 }
 
@@ -233,11 +244,12 @@ fn added(rows: &[Row]) -> Row {
         unit: Unit::Microseconds,
         ours: outside.ours - inside.ours,
         theirs: outside.theirs - inside.theirs,
-        aim: Aim::None,
+        aim: Aim::Absolute(150.0),
     }
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+/// The one in the middle; zero if there is none.
+pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_unstable_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or_default()
 }
