@@ -31,7 +31,9 @@ pub struct PluginHost {
     instances: Mutex<Vec<Weak<Instance>>>,
     databases: database::Open,
     /// None: what is declared is left alone.
-    declared: Option<Vec<Declared>>,
+    declared: Mutex<Option<Arc<[Declared]>>>,
+    /// Held by whoever brings the catalog in order: one at a time.
+    keeping: tokio::sync::Mutex<()>,
     allow_pending_removal: bool,
     me: Weak<Self>,
 }
@@ -70,7 +72,8 @@ impl PluginHost {
             starter: Arc::new(starter),
             instances: Mutex::default(),
             databases: database::Open::default(),
-            declared: config.declared,
+            declared: Mutex::new(config.declared.map(Arc::from)),
+            keeping: tokio::sync::Mutex::default(),
             allow_pending_removal,
             me: me.clone(),
         }))
@@ -79,6 +82,15 @@ impl PluginHost {
     fn running(&self) -> Vec<Arc<Instance>> {
         let instances = self.instances.lock().unwrap_or_else(PoisonError::into_inner);
         instances.iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// The configuration was read again, and declares this now. If the server is unsealed the catalog
+    /// is brought in line at once, else after unsealing.
+    pub fn redeclare(&self, declared: Option<Vec<Declared>>) {
+        *self.declared.lock().unwrap_or_else(PoisonError::into_inner) = declared.map(Arc::from);
+        if self.catalog.is_open() {
+            self.begin_upkeep();
+        }
     }
 
     /// Brings the catalog in order, in the background: unsealing does not wait for plugins, and no
@@ -97,11 +109,13 @@ impl PluginHost {
 
     /// Old entries get their types; what the configuration declares is registered.
     async fn upkeep(&self) {
+        let _one = self.keeping.lock().await;
         if self.starter.rules.directory.is_some() {
             self.upgrade_untyped().await;
         }
-        if let Some(declared) = &self.declared {
-            for problem in self.apply_declared(declared).await {
+        let declared = self.declared.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(declared) = declared {
+            for problem in self.apply_declared(&declared).await {
                 tracing::error!("{problem}");
             }
         }

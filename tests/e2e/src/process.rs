@@ -90,6 +90,11 @@ pub fn terminate(pid: u32) {
     send(pid, rustix::process::Signal::TERM);
 }
 
+/// Sends SIGHUP: the process is to look at its files again.
+pub fn hang_up(pid: u32) {
+    send(pid, rustix::process::Signal::HUP);
+}
+
 /// Sends SIGSTOP: the process is there, and does nothing.
 pub fn stop(pid: u32) {
     send(pid, rustix::process::Signal::STOP);

@@ -249,6 +249,14 @@ impl Server {
         )
     }
 
+    /// Rewrites the configuration with other lines of the test's, and says so by SIGHUP.
+    pub fn configure(&mut self, lines: &str) {
+        self.setup.lines = lines.to_owned();
+        let config = self.scratch.path().join("server.hcl");
+        fs::write(&config, self.configuration()).expect("the configuration is written");
+        process::hang_up(self.pid());
+    }
+
     fn await_answer(&mut self) -> Result<(), String> {
         let api = Api::new(self.address, None);
         let ask =

@@ -3,7 +3,7 @@
 //!
 //! Left out on purpose: whether a registered program works (see `bad_plugins.rs`).
 
-use boltwork_e2e::{Plugin, Server, Setup, tools};
+use boltwork_e2e::{Plugin, Server, Setup, tools, wait_for};
 use serde_json::{Value, json};
 
 /// A rule: what is sent, where, and what comes back.
@@ -388,4 +388,39 @@ fn containers_and_downloads_are_refused_with_what_to_do_instead() {
         .refused(&["plugin runtimes are not supported by this server"]);
     assert_eq!(api.list("sys/plugins/runtimes/catalog").ok().data()["runtimes"], json!([]));
     api.read("sys/plugins/catalog/secret/x").status(404);
+}
+
+#[test]
+fn what_the_configuration_declares_is_registered_and_looked_at_again_on_sighup() {
+    let Some(mut server) = Server::memory() else { return };
+    if server.is_bao() {
+        return tools::skip("OpenBao wants more in a stanza than this test writes");
+    }
+    let Some(plugin) = some_plugin(&server, "mock") else { return };
+    let stanza = |version: &str| {
+        format!(
+            "plugin \"secret\" \"mock\" {{\n  command = \"mock\"\n  version = \"{version}\"\n  \
+             sha256sum = \"{}\"\n  env = [\"TESTING_MOCK_VAULT_PLUGIN_VERSION={version}\"]\n}}\n",
+            plugin.sha256
+        )
+    };
+    let path = |version: &str| format!("sys/plugins/catalog/secret/mock?version={version}");
+    let api = server.api();
+    api.read(&path("v1.0.0")).status(404);
+    server.configure(&format!("plugin_auto_register = true\n{}", stanza("v1.0.0")));
+    let registered = |version: &str| {
+        wait_for("it is registered", || api.read(&path(version)).succeeded().then_some(()));
+    };
+    registered("v1.0.0");
+    assert_eq!(api.read(&path("v1.0.0")).ok().data()["declarative"], true);
+    // A file that cannot be read changes nothing.
+    server.configure("plugin_auto_register = maybe {{{");
+    wait_for("it is told", || {
+        server.log().contains("cannot be read and stays as it was").then_some(())
+    });
+    api.read(&path("v1.0.0")).ok();
+    server.configure(&format!("plugin_auto_register = true\n{}", stanza("v2.0.0")));
+    registered("v2.0.0");
+    wait_for("the old one goes", || (api.read(&path("v1.0.0")).status == 404).then_some(()));
+    server.expect_plugins(0);
 }

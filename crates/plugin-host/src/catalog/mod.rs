@@ -97,6 +97,11 @@ impl Catalog {
         self.open.store(None);
     }
 
+    /// Whether the server is unsealed.
+    pub fn is_open(&self) -> bool {
+        self.open.load().is_some()
+    }
+
     fn storage(&self) -> Result<Arc<dyn Storage>, Error> {
         self.open.load().as_ref().map(|open| Arc::clone(&open.0)).ok_or(Error::Sealed)
     }

@@ -28,10 +28,15 @@ const SMALLEST_CACHE: usize = 64 << 10;
 ///
 /// # Errors
 /// Storage or the plugin host cannot be opened; the text is for the operator.
-pub fn core(config: &Config, api_addr: String, dev: bool) -> Result<Arc<Core>, String> {
+pub fn core(
+    config: &Config,
+    api_addr: String,
+    dev: bool,
+) -> Result<(Arc<Core>, Arc<PluginHost>), String> {
     let physical = physical(config)?;
     let mlock = !config.process.disable_mlock && !dev;
-    let plugins = plugins(config, mlock)?;
+    let host = plugins(config, mlock)?;
+    let plugins: Arc<dyn Plugins> = host.clone();
     let core = CoreConfig {
         default_lease_ttl: config.leases.default_ttl,
         max_lease_ttl: config.leases.max_ttl,
@@ -40,7 +45,7 @@ pub fn core(config: &Config, api_addr: String, dev: bool) -> Result<Arc<Core>, S
         api_addr,
         version: version::server(),
     };
-    Ok(Core::new(core, Barrier::new(physical), plugins))
+    Ok((Core::new(core, Barrier::new(physical), plugins), host))
 }
 
 fn physical(config: &Config) -> Result<Arc<dyn Physical>, String> {
@@ -60,7 +65,7 @@ fn physical(config: &Config) -> Result<Arc<dyn Physical>, String> {
     }
 }
 
-fn plugins(config: &Config, mlock: bool) -> Result<Arc<dyn Plugins>, String> {
+fn plugins(config: &Config, mlock: bool) -> Result<Arc<PluginHost>, String> {
     let tmpdir = config.plugins.tmpdir.clone().unwrap_or_else(std::env::temp_dir);
     let mut host = PluginHostConfig::new(version::server().plugin, tmpdir);
     host.plugin_directory = config.plugins.directory.clone();
@@ -68,11 +73,14 @@ fn plugins(config: &Config, mlock: bool) -> Result<Arc<dyn Plugins>, String> {
     host.file_permissions = config.plugins.file_permissions;
     host.mlock = mlock;
     host.builtins = builtins::all();
-    if config.plugins.auto_register {
-        host.declared = Some(config.plugins.declared.iter().map(declared).collect());
-    }
-    let host = PluginHost::new(host).map_err(|e| e.to_string())?;
-    Ok(host)
+    host.declared = declared_plugins(config);
+    PluginHost::new(host).map_err(|e| e.to_string())
+}
+
+/// What the configuration declares; none if declared plugins are not registered.
+pub fn declared_plugins(config: &Config) -> Option<Vec<Declared>> {
+    let all = || config.plugins.declared.iter().map(declared).collect();
+    config.plugins.auto_register.then(all)
 }
 
 /// A `plugin` stanza as the plugin host takes it.

@@ -11,13 +11,14 @@ use std::{io::Write as _, sync::Arc};
 
 use boltwork_core::Core;
 use boltwork_http::Listener;
+use boltwork_plugin_host::PluginHost;
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
 };
 
 use crate::config::{self, Config, Loaded, LogFormat, LogLevel};
-use flags::{Dev, Flags, Stop};
+use flags::{Flags, Stop};
 
 /// Runs the server; returns the exit code.
 pub fn run(args: &[String]) -> i32 {
@@ -33,7 +34,7 @@ pub fn run(args: &[String]) -> i32 {
         Ok(loaded) => loaded,
         Err(text) => return complain(&text),
     };
-    match start(loaded, flags.dev) {
+    match start(loaded, &flags) {
         Ok(()) => 0,
         Err(text) => complain(&text),
     }
@@ -70,28 +71,29 @@ fn load(flags: &Flags) -> Result<Loaded, String> {
     Ok(loaded)
 }
 
-fn start(loaded: Loaded, dev: Option<Dev>) -> Result<(), String> {
+fn start(loaded: Loaded, flags: &Flags) -> Result<(), String> {
     let Loaded { config, warnings } = loaded;
     log::start(&config.log).map_err(|e| format!("the log file cannot be opened: {e}"))?;
     for warning in warnings {
         tracing::warn!("{warning}");
     }
     memory::forbid_core_dumps();
-    if !config.process.disable_mlock && dev.is_none() {
+    if !config.process.disable_mlock && flags.dev.is_none() {
         memory::lock()?;
     }
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|e| format!("no threads to run on: {e}"))?
-        .block_on(serve(config, dev))
+        .block_on(serve(config, flags))
 }
 
-async fn serve(config: Config, dev: Option<Dev>) -> Result<(), String> {
+async fn serve(config: Config, flags: &Flags) -> Result<(), String> {
+    let dev = flags.dev.as_ref();
     // Before anything runs that would have to be stopped.
     let mut signals = Signals::new().map_err(|e| format!("signals cannot be received: {e}"))?;
     let api_addr = api_addr(&config);
-    let core = assembly::core(&config, api_addr.clone(), dev.is_some())?;
+    let (core, host) = assembly::core(&config, api_addr.clone(), dev.is_some())?;
     let (stop, stopping) = watch::channel(false);
     let mut listeners = Vec::new();
     for listener in &config.listeners {
@@ -105,11 +107,11 @@ async fn serve(config: Config, dev: Option<Dev>) -> Result<(), String> {
         listeners.into_iter().map(|l| tokio::spawn(l.serve(stopping.clone()))).collect();
     let pid_file = PidFile::write(&config)?;
     say(&banner::configuration(&config, &api_addr, &addresses, dev.is_some()));
-    if let Some(dev) = &dev {
+    if let Some(dev) = dev {
         let ready = dev::prepare(&core, dev).await?;
         say(&banner::development(&ready, &api_addr));
     }
-    signals.wait(&core).await;
+    signals.wait(&core, || read_again(flags, &host)).await;
     say("==> Boltwork shutdown triggered\n");
     stop.send_replace(true);
     for task in tasks {
@@ -131,6 +133,22 @@ fn api_addr(config: &Config) -> String {
     let derived = format!("{scheme}://{address}");
     tracing::debug!(api_addr = derived, "no api_addr is configured; using the first listener's");
     derived
+}
+
+/// SIGHUP: of the configuration, what it declares as plugins is taken over. If it cannot be read,
+/// everything stays as it is.
+fn read_again(flags: &Flags, host: &PluginHost) {
+    match load(flags) {
+        Ok(Loaded { config, warnings }) => {
+            for warning in warnings {
+                tracing::warn!("{warning}");
+            }
+            host.redeclare(assembly::declared_plugins(&config));
+        }
+        Err(why) => tracing::error!(
+            "SIGHUP received, but the configuration cannot be read and stays as it was: {why}"
+        ),
+    }
 }
 
 /// Standard output may be closed: that is no reason to stop.
@@ -156,14 +174,18 @@ impl Signals {
     }
 
     /// Returns when the server should stop.
-    async fn wait(&mut self, core: &Core) {
+    async fn wait(&mut self, core: &Core, read_again: impl Fn()) {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
                 _ = self.hangup.recv() => {
                     core.reopen_audit().await;
-                    tracing::info!("SIGHUP received: audit files were opened anew; for other changes restart");
+                    read_again();
+                    tracing::info!(
+                        "SIGHUP received: audit files were opened anew, declared plugins are looked \
+                         at again; for other changes restart"
+                    );
                 }
             }
         }
