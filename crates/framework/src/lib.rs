@@ -25,6 +25,7 @@ mod routes;
 mod store;
 mod table;
 mod template;
+mod username_template;
 mod wal;
 
 pub use decode::FieldError;
@@ -37,6 +38,7 @@ pub use reply::Reply;
 pub use request::Request;
 pub use routes::{Routes, TableError};
 pub use store::{StorageExt, Transactions, Tx};
+pub use username_template::{TemplateError, UsernameData, UsernameTemplate};
 pub use wal::Wal;
 
 /// What handlers return: an error is the caller's fault ([`Error::Invalid`](boltwork_logical::Error),
