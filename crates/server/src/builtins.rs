@@ -7,10 +7,15 @@ use crate::version;
 
 /// All of them.
 pub fn all() -> Vec<Builtin> {
-    use PluginKind::{Auth, Secret};
+    use PluginKind::{Auth, Database, Secret};
     vec![
         supported(Secret, "kv", boltwork_secret_kv::factory()),
         supported(Secret, "database", boltwork_secret_database::factory()),
+        supported(
+            Database,
+            boltwork_database_postgresql::NAME,
+            boltwork_database_postgresql::factory(),
+        ),
         supported(Auth, "approle", boltwork_auth_approle::factory()),
         supported(Auth, "userpass", boltwork_auth_userpass::factory()),
     ]

@@ -94,6 +94,15 @@ pub fn passwords() -> PathBuf {
     built("examples/passwords", "BOLTWORK_PASSWORDS_BIN")
 }
 
+/// Our PostgreSQL plugin as a program of its own.
+///
+/// # Panics
+///
+/// If it has not been built.
+pub fn our_postgresql() -> PathBuf {
+    built("boltwork-database-postgresql", "BOLTWORK_DATABASE_POSTGRESQL_BIN")
+}
+
 /// The program that hurts whoever starts it as a plugin.
 ///
 /// # Panics
