@@ -183,10 +183,6 @@ impl Keys {
     fn duration(&self, key: &str) -> Result<Option<Duration>, Failure> {
         let text = match self.get(key) {
             None => return Ok(None),
-            #[expect(
-                clippy::cast_possible_truncation,
-                reason = "a fraction of a second is cut off"
-            )]
             Some(Value::Number(number)) => number.as_f64().unwrap_or(-1.0).trunc().to_string(),
             Some(Value::String(text)) => text.clone(),
             Some(_) => String::from("-"),

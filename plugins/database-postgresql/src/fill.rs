@@ -114,11 +114,9 @@ impl<'a> Filler<'a> {
         while let Some((at, c)) = chars.next() {
             if c == '\\' && backslash {
                 chars.next();
-            } else if c == quote {
-                if chars.next_if(|(_, next)| *next == quote).is_none() {
-                    end = at + c.len_utf8();
-                    break;
-                }
+            } else if c == quote && chars.next_if(|(_, next)| *next == quote).is_none() {
+                end = at + c.len_utf8();
+                break;
             }
         }
         self.inside(&rest[..end], place, nested)

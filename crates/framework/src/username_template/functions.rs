@@ -148,7 +148,8 @@ fn random(arguments: &[Value]) -> Result<Value, String> {
 
 /// The longest start of `text` with at most so many bytes. (Go cuts characters in two.)
 fn start(text: &str, bytes: usize) -> &str {
-    &text[..text.floor_char_boundary(bytes)]
+    let end = (0..=bytes.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
+    &text[..end.unwrap_or_default()]
 }
 
 fn truncate(length: i64, text: &str) -> Result<String, String> {

@@ -114,7 +114,10 @@ fn write(output: &mut String, moment: OffsetDateTime, part: &str) {
     let name = MONTHS[usize::from(month - 1)];
     let day = DAYS[usize::from(moment.weekday().number_days_from_monday())];
     let hour = moment.hour();
-    let twelve = if hour % 12 == 0 { 12 } else { hour % 12 };
+    let twelve = match hour % 12 {
+        0 => 12,
+        hour => hour,
+    };
     // Writing to a string cannot fail.
     let _ = match part {
         "January" => write!(output, "{name}"),

@@ -48,7 +48,7 @@ pub(super) enum Operand {
 }
 
 /// What ended a list of nodes.
-enum End {
+enum Closing {
     Input,
     End,
     Else(Vec<Word>, usize),
@@ -58,9 +58,9 @@ enum End {
 pub(super) fn parse(pieces: Vec<Piece>) -> Result<Vec<Node>, TemplateError> {
     let mut parser = Parser { pieces: pieces.into_iter(), variables: Vec::new() };
     match parser.nodes(0)? {
-        (nodes, End::Input) => Ok(nodes),
-        (_, End::End) => wrong(1, "unexpected {{end}}"),
-        (_, End::Else(_, line)) => wrong(line, "unexpected {{else}}"),
+        (nodes, Closing::Input) => Ok(nodes),
+        (_, Closing::End) => wrong(1, "unexpected {{end}}"),
+        (_, Closing::Else(_, line)) => wrong(line, "unexpected {{else}}"),
     }
 }
 
@@ -74,7 +74,7 @@ struct Parser {
 }
 
 impl Parser {
-    fn nodes(&mut self, depth: usize) -> Result<(Vec<Node>, End), TemplateError> {
+    fn nodes(&mut self, depth: usize) -> Result<(Vec<Node>, Closing), TemplateError> {
         let visible = self.variables.len();
         let mut nodes = Vec::new();
         while let Some(piece) = self.pieces.next() {
@@ -92,7 +92,8 @@ impl Parser {
             match keyword {
                 "if" => nodes.push(self.condition(words[1..].to_vec(), line, depth + 1)?),
                 "end" | "else" => {
-                    let end = if keyword == "end" { End::End } else { End::Else(words, line) };
+                    let end =
+                        if keyword == "end" { Closing::End } else { Closing::Else(words, line) };
                     self.variables.truncate(visible);
                     return Ok((nodes, end));
                 }
@@ -105,7 +106,7 @@ impl Parser {
                 _ => nodes.push(Node::Print(self.pipeline(words, line)?)),
             }
         }
-        Ok((nodes, End::Input))
+        Ok((nodes, Closing::Input))
     }
 
     fn condition(
@@ -124,13 +125,13 @@ impl Parser {
             let (nodes, end) = self.nodes(depth)?;
             branches.push((test, nodes));
             let words = match end {
-                End::End => break Vec::new(),
-                End::Input => return wrong(line, "unexpected EOF: {{if}} without {{end}}"),
-                End::Else(words, _) => words,
+                Closing::End => break Vec::new(),
+                Closing::Input => return wrong(line, "unexpected EOF: {{if}} without {{end}}"),
+                Closing::Else(words, _) => words,
             };
             if words.len() == 1 {
                 match self.nodes(depth)? {
-                    (nodes, End::End) => break nodes,
+                    (nodes, Closing::End) => break nodes,
                     _ => return wrong(line, "{{else}} without its {{end}}"),
                 }
             }
