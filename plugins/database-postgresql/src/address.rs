@@ -102,6 +102,11 @@ impl Address {
         Builder::default().build(pairs, material, password)
     }
 
+    /// Whether it says who logs in.
+    pub fn names_a_user(&self) -> bool {
+        self.driver.get_user().is_some_and(|user| !user.is_empty())
+    }
+
     /// The same database for another user.
     pub fn for_user(&self, username: &str, password: &SecretText) -> Config {
         let mut driver = self.driver.clone();
@@ -225,9 +230,6 @@ impl Builder {
     }
 
     fn complete(&mut self, driver: &mut Config) -> Result<(), Failure> {
-        if self.user.is_empty() {
-            return Err(wrong("connection_url names no user, and there is no username"));
-        }
         if self.database.is_empty() {
             self.database.clone_from(&self.user);
         }
@@ -243,7 +245,11 @@ impl Builder {
         for port in &self.ports {
             driver.port(*port);
         }
-        driver.user(self.user.as_str()).dbname(self.database.as_str());
+        driver.user(self.user.as_str());
+        // Without a root there is no user yet; the server then takes the name of whoever logs in.
+        if !self.database.is_empty() {
+            driver.dbname(self.database.as_str());
+        }
         if !self.password.is_empty() {
             driver.password(self.password.as_str());
         }

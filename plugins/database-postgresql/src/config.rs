@@ -54,6 +54,9 @@ impl Config {
         };
         let address =
             Address::read(&url, &username, &SecretText::new(password), escaped, material)?;
+        if !self_managed && !address.names_a_user() {
+            return Err(wrong("connection_url names no user, and there is no username"));
+        }
         let open = keys.count("max_open_connections")?.unwrap_or(DEFAULT_OPEN);
         let idle = keys.count("max_idle_connections")?.unwrap_or(open).min(open);
         Ok(Self {
@@ -226,6 +229,8 @@ mod tests {
     fn what_is_wrong_is_named_without_its_value() {
         for (extra, why) in [
             (json!({ "connection_url": "" }), "connection_url cannot be empty"),
+            (json!({ "connection_url": "postgres://db/d" }), "names no user"),
+            (json!({ "username": "" }), "names no user"),
             (json!({ "username": "{{password}}" }), "cannot contain the template variables"),
             (json!({ "max_open_connections": "many" }), "max_open_connections must be"),
             (json!({ "max_open_connections": 100_000 }), "a whole number up to 1000"),

@@ -100,7 +100,6 @@ fn what_cannot_be_read_is_refused_without_quoting_it() {
         ("postgres://u@db/d?x", "unable to parse connection url"),
         ("postgres://u@db:port/d", "must be a number"),
         ("postgres://u@db:99999/d", "must be a number"),
-        ("postgres://db/d", "names no user"),
         ("postgres://u@db?sslmode=maybe", "sslmode"),
         ("postgres://u@db?passfile=/etc/shadow", "must not have passfile"),
         ("postgres://u@db?connect_timeout=soon", "number of seconds"),
