@@ -6,6 +6,7 @@
 //! Left out on purpose: what the answers mean. Other tests say that; this one says that whoever is
 //! used to the one server finds the other just the same.
 
+mod database_tables;
 mod known;
 mod tables;
 mod token_tables;
@@ -281,6 +282,11 @@ fn kv_version_1_looks_the_same() {
 #[test]
 fn kv_version_2_looks_the_same() {
     run("kv2", tables::KV_2);
+}
+
+#[test]
+fn the_database_engine_looks_the_same() {
+    run("database", database_tables::DATABASE);
 }
 
 #[test]
