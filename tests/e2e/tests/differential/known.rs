@@ -313,4 +313,34 @@ pub const KNOWN: &[Known] = &[
         &["/errors"],
         "a decoding error names the field and the wanted type",
     ),
+    known(
+        "database",
+        &["a plugin that is not there"],
+        &["/errors/0"],
+        "the reason is given once, not once for each protocol that was tried",
+    ),
+    known(
+        "database",
+        &["a version that is none"],
+        &["/errors/0"],
+        "the text of older releases, which scripts match on, with a capital letter",
+    ),
+    known(
+        "database",
+        &["the connection", "the changed connection", "the address without it"],
+        &["/data/running_plugin_version"],
+        "Vault says which version runs, and OpenBao does not",
+    ),
+    known(
+        "database",
+        &["a password in the address"],
+        &["/warnings"],
+        "OpenBao warns of a parameter as unrecognized that its plugin reads",
+    ),
+    known(
+        "database",
+        &["a reset of nothing", "a root rotation of nothing"],
+        &["/errors/0"],
+        "the error stands alone, as everywhere here, not in a list of one",
+    ),
 ];
