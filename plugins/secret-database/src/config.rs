@@ -145,6 +145,10 @@ impl Database {
     }
 
     async fn write_config(&self, req: Request<ConfigFields>) -> Result<Reply> {
+        self.configs.alone(&req.fields.name, self.configure(&req)).await
+    }
+
+    async fn configure(&self, req: &Request<ConfigFields>) -> Result<Reply> {
         let fields = &req.fields;
         let stored: Option<Config> = req.storage.load(format!("{PREFIX}{}", fields.name)).await?;
         let is_new = stored.is_none();
@@ -155,7 +159,7 @@ impl Database {
         if config.plugin_name.is_empty() {
             return Err(Error::invalid("empty plugin name"));
         }
-        self.choose_version(&req, &mut config, is_new).await?;
+        self.choose_version(req, &mut config, is_new).await?;
         take(&mut config.allowed_roles, fields.allowed_roles.clone());
         let statements = fields.root_rotation_statements.clone().map(|list| list.0);
         take(&mut config.root_credentials_rotate_statements, statements);
@@ -164,7 +168,7 @@ impl Database {
         }
         config.connection_details.overlay(req.data(), &OWN)?;
         let verify = fields.verify_connection.unwrap_or(true);
-        let instance = begin(&req, &mut config, verify).await?;
+        let instance = begin(req, &mut config, verify).await?;
         if let Err(error) = config.save(&*req.storage, &fields.name).await {
             instance.close().await;
             return Err(error);
@@ -194,8 +198,9 @@ impl Database {
     }
 
     async fn delete_config(&self, req: Request<Named>) -> Result<Reply> {
-        req.storage.remove(format!("{PREFIX}{}", req.fields.name)).await?;
-        self.connections.clear(&req.fields.name).await;
+        let name = &req.fields.name;
+        self.configs.alone(name, req.storage.remove(format!("{PREFIX}{name}"))).await?;
+        self.connections.clear(name).await;
         Ok(Reply::empty())
     }
 

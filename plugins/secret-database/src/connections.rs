@@ -5,7 +5,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use boltwork_sdk::logical::{Error, SystemView};
@@ -17,6 +20,8 @@ use crate::instance::Instance;
 #[derive(Default)]
 pub struct Connections {
     places: Mutex<HashMap<String, Arc<Place>>>,
+    /// Nothing is opened any more.
+    over: AtomicBool,
 }
 
 /// The place of one connection; locked while it is opened, so that nobody opens it twice.
@@ -38,6 +43,9 @@ impl Connections {
     ) -> Result<Arc<Instance>, Error> {
         let place = self.place(name);
         let mut held = place.0.lock().await;
+        if self.over.load(Ordering::SeqCst) {
+            return Err(Error::unavailable("the mount of the connection is going away"));
+        }
         if let Some(instance) = held.as_ref() {
             if instance.is_current() {
                 return Ok(Arc::clone(instance));
@@ -64,13 +72,14 @@ impl Connections {
         close_aside(old);
     }
 
-    /// Closes a connection; no error if it is not open.
+    /// Closes a connection; no error if it is not open. Its place stays: somebody may be waiting
+    /// for it in order to open it.
     pub async fn clear(&self, name: &str) {
-        let taken = {
-            let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-            places.remove(name)
+        let place = {
+            let places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+            places.get(name).cloned()
         };
-        if let Some(place) = taken {
+        if let Some(place) = place {
             let old = place.0.lock().await.take();
             close_aside(old);
         }
@@ -78,6 +87,7 @@ impl Connections {
 
     /// Closes all of them, and waits for it.
     pub async fn clear_all(&self) {
+        self.over.store(true, Ordering::SeqCst);
         let taken: Vec<Arc<Place>> = {
             let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
             places.drain().map(|(_, place)| place).collect()

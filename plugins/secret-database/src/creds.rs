@@ -17,7 +17,7 @@ use crate::{
     config::Config,
     connections::Connections,
     credentials::{Made as Credentials, Recipe},
-    instance::Instance,
+    instance::{Failed, Instance},
     moment::{self, Wish},
     role::Role,
 };
@@ -124,7 +124,9 @@ impl Database {
         let wish = Wish { default, max, increment: lease.increment, issued: lease.issued };
         let ttl = wish.settle(&*req.system).await;
         if let Some(end) = moment::end(ttl).filter(|_| !ttl.is_zero()) {
-            let instance = self.connection(&req, &role.db_name).await?;
+            // The role may have been moved to another database since; the user has not.
+            let made_in = Some(&req.fields.db_name).filter(|name| !name.is_empty());
+            let instance = self.connection(&req, made_in.unwrap_or(&role.db_name)).await?;
             let _stays = instance.shared().await;
             let change = UserChange {
                 username: req.fields.username.clone(),
@@ -159,7 +161,9 @@ impl Database {
 
     async fn remove<F>(&self, req: &Request<F>, user: &Leased) -> Result<()> {
         let role = Role::load(&*req.storage, &user.role).await?;
-        let (connection, statements) = match role {
+        let moved = |role: &Role| !user.db_name.is_empty() && role.db_name != user.db_name;
+        // A role that was moved to another database says nothing about this user any more.
+        let (connection, statements) = match role.filter(|role| !moved(role)) {
             Some(role) => (role.db_name, role.statements.revocation),
             None if user.db_name.is_empty() => {
                 return Err(Error::internal(format!(
@@ -197,7 +201,8 @@ impl Issue {
             connection_policy: &config.password_policy,
         };
         let credential = recipe.make(&instance, &**system).await?;
-        let made = instance.new_user(self.user(credential.credential()).await).await?;
+        let made = instance.new_user(self.user(credential.credential()).await).await;
+        let made = made.inspect_err(|failed| self.warn_of_unknown(failed))?;
         self.note(&instance, &made).await?;
         let (key, sent) = credential.shown();
         // A plugin of version 4 chose the password itself.
@@ -220,6 +225,20 @@ impl Issue {
             rollback_statements: statements.rollback.clone(),
             renew_statements: statements.renewal.clone(),
             revocation_statements: statements.revocation.clone(),
+        }
+    }
+
+    /// Nobody knows whether there is a user now, nor its name.
+    fn warn_of_unknown(&self, failed: &Failed) {
+        if !failed.undone {
+            tracing::error!(
+                connection = self.role.db_name,
+                role = self.role_name,
+                caller = self.display_name,
+                error = %failed.error,
+                "a user may have been made whose name is not known; it ends at its expiration, if \
+                 the role's creation statements set one"
+            );
         }
     }
 

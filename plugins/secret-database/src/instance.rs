@@ -3,7 +3,8 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use boltwork_sdk::logical::{
-    Data, Database, DatabaseError, Error, MadeUser, NewUser, OpenedDatabase, SecretText, UserChange,
+    Credential, Data, Database, DatabaseError, Error, MadeUser, NewUser, OpenedDatabase,
+    SecretText, UserChange,
 };
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use zeroize::Zeroizing;
@@ -95,13 +96,17 @@ impl Instance {
     }
 
     /// Makes a user.
-    pub async fn new_user(&self, user: NewUser) -> Result<MadeUser, Error> {
-        Ok(self.call("create a user", self.database.new_user(user)).await?)
+    pub async fn new_user(&self, user: NewUser) -> Result<MadeUser, Failed> {
+        let secret = text_of(&user.credential);
+        let call = self.database.new_user(user);
+        self.call_with("create a user", secret.as_deref(), call).await
     }
 
     /// Changes a user.
     pub async fn update_user(&self, change: UserChange) -> Result<(), Failed> {
-        self.call("update a user", self.database.update_user(change)).await
+        let secret = change.credential.as_ref().and_then(|(credential, _)| text_of(credential));
+        let call = self.database.update_user(change);
+        self.call_with("update a user", secret.as_deref(), call).await
     }
 
     /// Removes a user, who may be gone already.
@@ -133,6 +138,16 @@ impl Instance {
         what: &str,
         work: impl Future<Output = Result<T, DatabaseError>>,
     ) -> Result<T, Failed> {
+        self.call_with(what, None, work).await
+    }
+
+    /// A call that takes a secret of its own along.
+    async fn call_with<T>(
+        &self,
+        what: &str,
+        secret: Option<&str>,
+        work: impl Future<Output = Result<T, DatabaseError>>,
+    ) -> Result<T, Failed> {
         let error = match tokio::time::timeout(PATIENCE, work).await {
             Ok(Ok(done)) => return Ok(done),
             Ok(Err(error)) => error,
@@ -146,7 +161,7 @@ impl Instance {
             }
         };
         let undone = error != DatabaseError::Shutdown;
-        let error = match self.clean(error) {
+        let error = match self.clean(error, secret) {
             DatabaseError::Invalid(text) => Error::Invalid(text),
             other => Error::Internal(other.to_string()),
         };
@@ -154,10 +169,11 @@ impl Instance {
     }
 
     /// Databases like to repeat what they were sent.
-    fn clean(&self, error: DatabaseError) -> DatabaseError {
+    fn clean(&self, error: DatabaseError, secret: Option<&str>) -> DatabaseError {
         let clean = |mut text: String| {
-            for secret in &self.secrets {
-                text = text.replace(secret.as_str(), "[password]");
+            let own = self.secrets.iter().map(|secret| secret.as_str());
+            for secret in secret.into_iter().chain(own) {
+                text = text.replace(secret, "[password]");
             }
             text
         };
@@ -166,5 +182,15 @@ impl Instance {
             DatabaseError::Invalid(text) => DatabaseError::Invalid(clean(text)),
             other => other,
         }
+    }
+}
+
+/// The secret text of a credential; none if it has none, or an empty one.
+fn text_of(credential: &Credential) -> Option<Zeroizing<String>> {
+    match credential {
+        Credential::Password(text) if !text.is_empty() => {
+            Some(Zeroizing::new(text.expose().to_owned()))
+        }
+        _ => None,
     }
 }

@@ -19,8 +19,10 @@
 //!    server was killed, storage failed, the caller was gone) the user is removed now.
 //!
 //! The server for its part takes a secret back at once whose lease it cannot store. What is left
-//! is the moment in which the database has committed a user whose name never reached the engine;
-//! such a user has an end of its own in the database, which is why every user gets one.
+//! is the moment in which the database has committed a user whose name never reached the engine,
+//! because the plugin or the server died, or the database took longer than anybody waits. That is
+//! logged as an error with role and connection. Such a user ends by itself if the creation
+//! statements set `{{expiration}}`, which is why every user is given one.
 
 mod config;
 mod connections;
@@ -37,6 +39,7 @@ mod schedule;
 mod statements;
 mod static_role;
 mod statics;
+mod turns;
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -46,7 +49,7 @@ use boltwork_sdk::{
 };
 
 pub use crate::rotation::Clock;
-use crate::{connections::Connections, rotation::Rotations};
+use crate::{connections::Connections, rotation::Rotations, turns::Turns};
 
 /// The version that the engine reports of itself.
 pub const VERSION: &str = concat!("v", env!("CARGO_PKG_VERSION"));
@@ -59,6 +62,8 @@ pub fn factory() -> Arc<dyn Factory> {
 /// The engine of one mount.
 pub struct Database {
     pub(crate) connections: Arc<Connections>,
+    /// One at a time changes the stored form of a connection.
+    pub(crate) configs: Arc<Turns>,
     pub(crate) rotations: Arc<Rotations>,
 }
 
@@ -78,7 +83,7 @@ impl Database {
     pub fn with_clock(clock: Clock) -> Self {
         let connections = Arc::<Connections>::default();
         let rotations = Rotations::new(Arc::clone(&connections), clock);
-        Self { connections, rotations }
+        Self { connections, configs: Arc::default(), rotations }
     }
 
     async fn changed(&self, req: Request<Changed>) -> Result<Reply> {

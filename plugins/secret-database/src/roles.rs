@@ -121,7 +121,11 @@ impl Database {
             return Err(Error::invalid("database name is required"));
         }
         if let Some(kind) = &fields.credential_type {
-            role.credential_type = CredentialKind::parse(kind)?;
+            let kind = CredentialKind::parse(kind)?;
+            if kind != role.credential_type {
+                role.credential_config = None;
+            }
+            role.credential_type = kind;
         }
         let sent = fields.credential_config.unwrap_or_default();
         if let Some(config) = credentials::checked(role.credential_type, &sent)? {

@@ -48,10 +48,13 @@ pub fn paths() -> Vec<Path<Database>> {
 
 impl Database {
     async fn rotate_root(&self, req: Request<Named>) -> Result<Reply> {
-        let config = Config::load(&*req.storage, &req.fields.name).await?;
-        let connections = Arc::clone(&self.connections);
+        let (connections, turns) = (Arc::clone(&self.connections), Arc::clone(&self.configs));
         // In a task of its own: a caller that hangs up leaves no password behind that nobody stored.
-        let rotated = tokio::spawn(async move { rotate(&connections, &req, config).await }).await;
+        let rotated = tokio::spawn(async move {
+            let name = req.fields.name.clone();
+            turns.alone(&name, rotate(&connections, &req)).await
+        });
+        let rotated = rotated.await;
         rotated.map_err(|_| Error::internal("the rotation was interrupted"))??;
         Ok(Reply::empty())
     }
@@ -59,6 +62,10 @@ impl Database {
     /// Finds out how an interrupted rotation ended. It is left for later while the database cannot
     /// be reached.
     pub(crate) async fn settle_rotation(&self, req: Request<Rotation>) -> Result<Reply> {
+        self.configs.alone(&req.fields.connection_name, self.settle(&req)).await
+    }
+
+    async fn settle(&self, req: &Request<Rotation>) -> Result<Reply> {
         let rotation = &req.fields;
         let name = &rotation.connection_name;
         let found: Option<Config> =
@@ -74,7 +81,7 @@ impl Database {
         for password in [&rotation.new_password, &rotation.old_password] {
             let mut config = config.clone();
             config.connection_details.set("password", password);
-            match self.try_out(&req, &config).await {
+            match self.try_out(req, &config).await {
                 Ok(()) => {
                     config.save(&*req.storage, name).await?;
                     self.connections.clear(name).await;
@@ -98,8 +105,9 @@ impl Database {
     }
 }
 
-async fn rotate(connections: &Connections, req: &Request<Named>, config: Config) -> Result<()> {
+async fn rotate(connections: &Connections, req: &Request<Named>) -> Result<()> {
     let name = &req.fields.name;
+    let config = Config::load(&*req.storage, name).await?;
     let missing = |what: &str| {
         let text = "unable to rotate root credentials: no";
         Error::internal(format!("{text} {what} in configuration"))

@@ -7,7 +7,7 @@
 //! Each connection's roles wait for each other and for nobody else's: a database that hangs holds up
 //! its own roles.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -26,6 +26,7 @@ use crate::{
     credentials::{Made, Recipe},
     instance::{Failed, Instance},
     static_role::{PREFIX, Pending, StaticRole},
+    turns::Turns,
 };
 
 /// How long a rotation that failed waits for its next attempt.
@@ -43,7 +44,7 @@ pub struct Rotations {
     clock: Clock,
     queue: Mutex<Queue>,
     /// One at a time for each role: rotating, changing and deleting it.
-    turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    turns: Turns,
     ticker: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -70,7 +71,7 @@ impl Rotations {
             connections,
             clock,
             queue: Mutex::default(),
-            turns: Mutex::default(),
+            turns: Turns::default(),
             ticker: Mutex::default(),
         })
     }
@@ -112,19 +113,7 @@ impl Rotations {
 
     /// Runs `work` while nobody else works on this role.
     pub async fn alone<T>(&self, role: &str, work: impl Future<Output = T>) -> T {
-        let turn = {
-            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(turns.entry(role.to_owned()).or_default())
-        };
-        let guard = turn.lock().await;
-        let done = work.await;
-        drop(guard);
-        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-        // Ours and the map's own: nobody waits.
-        if Arc::strong_count(&turn) == 2 {
-            turns.remove(role);
-        }
-        done
+        self.turns.alone(role, work).await
     }
 
     /// Notes when a role is due, from what is stored of it.
