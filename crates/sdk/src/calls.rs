@@ -28,6 +28,7 @@ use crate::{
 };
 
 /// What is served.
+#[derive(Clone)]
 pub struct Plugin {
     /// Makes a backend for each mount.
     pub factory: Arc<dyn Factory>,

@@ -4,9 +4,10 @@
 //!
 //! The parts themselves live below: the words in `boltwork-logical`, tables of routes in
 //! `boltwork-framework`, the wire in `boltwork-wire` and `go-plugin`. This crate joins them, and is
-//! the only one of ours that a plugin depends on. Plugin protocol 5 (AutoMTLS) is spoken; the older
-//! protocols 3 and 4, whose certificates come from a wrapping token, are not.
+//! the only one of ours that a plugin depends on. Engines are served over the plugin protocols 3, 4 and
+//! 5, databases over 5 and 6; the database interface of before, which is 3 and 4 of its own, is not.
 
+mod arguments;
 mod calls;
 pub mod database;
 mod env;
@@ -15,6 +16,7 @@ mod log;
 mod remote;
 mod serve;
 mod source;
+mod unwrap;
 
 pub use boltwork_framework::*;
 pub use boltwork_logical as logical;

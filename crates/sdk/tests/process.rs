@@ -25,10 +25,16 @@ use boltwork_wire::{
 use go_plugin::{
     Channel, Cookie,
     broker::Accepted,
-    host::{Client, Command, Executable, Observer, start},
+    host::{Client, Command, Executable, Observer, Tls, start},
     log::{Level, LogLine},
 };
 use tonic::{Code, Status, service::Routes as Services};
+
+use self::wrapping::{Api, Wrapped};
+
+#[allow(dead_code)] // What only the unit tests of unwrapping need.
+#[path = "support/wrapping.rs"]
+mod wrapping;
 
 const COOKIE: (&str, &str) = ("VAULT_BACKEND_PLUGIN", "6669da05-b1c8-4f49-97d9-c8e5bed98e20");
 const MODE: &str = "PROCESS_TEST_MODE";
@@ -61,6 +67,7 @@ fn main() -> ExitCode {
     match std::env::var(MODE).as_deref() {
         Ok("many") => return serve(|| Loud),
         Ok("one") => return Serve::new(Loud).version("v1.2.3+meta").run(),
+        Ok("own") => return Serve::new(Loud).own_arguments().run(),
         _ => {}
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
@@ -71,6 +78,16 @@ fn main() -> ExitCode {
         println!("test a_process_with_one_engine_serves_one_mount ... ok");
         in_metadata_mode_requests_are_refused().await;
         println!("test in_metadata_mode_requests_are_refused ... ok");
+        over_protocols_3_and_4_its_certificate_is_unwrapped().await;
+        println!("test over_protocols_3_and_4_its_certificate_is_unwrapped ok");
+        in_metadata_mode_the_older_protocols_need_neither_tls_nor_token().await;
+        println!("test in_metadata_mode_the_older_protocols_need_neither_tls_nor_token ... ok");
+        with_auto_mtls_the_token_stays_unused().await;
+        println!("test with_auto_mtls_the_token_stays_unused ... ok");
+        a_token_that_cannot_be_unwrapped_ends_the_process_with_the_reason().await;
+        println!("test a_token_that_cannot_be_unwrapped_ends_the_process_with_the_reason ... ok");
+        an_unknown_argument_ends_the_process_unless_the_author_reads_them().await;
+        println!("test an_unknown_argument_ends_the_process_unless_the_author_reads_them ... ok");
     });
     run_by_hand_it_says_what_it_is_and_fails();
     println!("test run_by_hand_it_says_what_it_is_and_fails ... ok");
@@ -92,12 +109,29 @@ struct Plugin {
     log: Arc<Kept>,
 }
 
+fn command(mode: &str, env: &[(&str, &str)]) -> Command {
+    let executable = Executable::Path(std::env::current_exe().unwrap());
+    let mut command = Command::new(executable, Cookie::new(COOKIE.0, COOKIE.1), vec![5]);
+    let env = env.iter().copied().chain([(MODE, mode)]);
+    command.env = env.map(|(key, value)| (key.into(), value.into())).collect();
+    command
+}
+
+/// What a process that does not start says on stderr.
+async fn last_words(command: Command) -> String {
+    let go_plugin::Error::Start(error) = start(command).await.err().unwrap() else {
+        panic!("it failed after its start")
+    };
+    assert_eq!(error.status.and_then(|status| status.code()), Some(1), "{error}");
+    error.stderr.join("\n")
+}
+
 impl Plugin {
     async fn start(mode: &str, env: &[(&str, &str)]) -> Self {
-        let executable = Executable::Path(std::env::current_exe().unwrap());
-        let mut command = Command::new(executable, Cookie::new(COOKIE.0, COOKIE.1), vec![5]);
-        let env = env.iter().copied().chain([(MODE, mode)]);
-        command.env = env.map(|(key, value)| (key.into(), value.into())).collect();
+        Self::of(command(mode, env)).await
+    }
+
+    async fn of(mut command: Command) -> Self {
         let log = Arc::new(Kept::default());
         command.observer = log.clone();
         Self { client: start(command).await.unwrap(), log }
@@ -223,6 +257,88 @@ async fn in_metadata_mode_requests_are_refused() {
         assert_eq!(plugin.version("a").await.unwrap(), "v0.1.0");
         plugin.client.stop().await;
     }
+}
+
+async fn over_protocols_3_and_4_its_certificate_is_unwrapped() {
+    for (versions, prefix) in [(vec![3, 4], "VAULT"), (vec![3], "BAO")] {
+        let wrapped = Wrapped::new();
+        let api = Api::start(None, wrapped.answer()).await;
+        let variable = format!("{prefix}_UNWRAP_TOKEN");
+        let mut command = command("many", &[(&variable, &wrapping::token(&api.addr))]);
+        let newest = *versions.last().unwrap();
+        command.versions = versions;
+        command.tls = Tls::Given(wrapped.host());
+        let plugin = Plugin::of(command).await;
+        assert_eq!(plugin.client.version(), newest);
+        assert_eq!(api.asked().len(), 1);
+
+        assert_eq!(plugin.multiplexed().await.unwrap_err().code(), Code::Unimplemented);
+        // The server's services are reached through TLS with the same certificate.
+        let (_services, err) = plugin.set_up("").await.unwrap();
+        assert_eq!(err, "");
+        assert_eq!(plugin.version("").await.unwrap(), "v0.1.0");
+        let answer = answer_from_wire(plugin.read("", "say/x").await.unwrap()).unwrap().unwrap();
+        assert_eq!(answer.data.as_str(), r#"{"name":"x"}"#);
+        plugin.client.stop().await;
+    }
+}
+
+async fn in_metadata_mode_the_older_protocols_need_neither_tls_nor_token() {
+    let mut command = command("many", &[("VAULT_PLUGIN_METADATA_MODE", "true")]);
+    command.versions = vec![3, 4];
+    command.tls = Tls::Plain;
+    let plugin = Plugin::of(command).await;
+    assert_eq!(plugin.client.version(), 4);
+    let (_services, err) = plugin.set_up("").await.unwrap();
+    assert_eq!(err, "");
+    let kind = plugin.backend().r#type(call("", pb::Empty {})).await.unwrap();
+    assert_eq!(kind.into_inner().r#type, 1);
+    let refused = plugin.read("", "say/x").await.err().unwrap();
+    assert!(refused.message().contains("metadata mode"), "{refused}");
+    plugin.client.stop().await;
+}
+
+async fn with_auto_mtls_the_token_stays_unused() {
+    let api = Api::start(None, Wrapped::new().answer()).await;
+    let token = wrapping::token(&api.addr);
+    let env = [("VAULT_PLUGIN_AUTOMTLS_ENABLED", "true"), ("VAULT_UNWRAP_TOKEN", &token)];
+    let plugin = Plugin::start("many", &env).await;
+    assert_eq!(plugin.client.version(), 5);
+    assert!(plugin.multiplexed().await.unwrap());
+    assert!(api.asked().is_empty());
+    plugin.client.stop().await;
+}
+
+async fn a_token_that_cannot_be_unwrapped_ends_the_process_with_the_reason() {
+    let errors = json!({ "errors": ["wrapping token is not valid or does not exist"] });
+    let api = Api::start(None, (400, errors.to_string())).await;
+    let token = wrapping::token(&api.addr);
+    let mut old = command("many", &[("VAULT_UNWRAP_TOKEN", &token)]);
+    (old.versions, old.tls) = (vec![3, 4], Tls::Given(Wrapped::new().host()));
+    let said = last_words(old).await;
+    assert!(said.contains(r#""@message":"plugin tls init""#), "{said}");
+    assert!(said.contains("error during token unwrap request: "), "{said}");
+    assert!(said.contains("wrapping token is not valid") && !said.contains(&token), "{said}");
+
+    let mut without = command("many", &[]);
+    (without.versions, without.tls) = (vec![3, 4], Tls::Given(Wrapped::new().host()));
+    let said = last_words(without).await;
+    assert!(said.contains("error parsing wrapping token: there is none"), "{said}");
+}
+
+async fn an_unknown_argument_ends_the_process_unless_the_author_reads_them() {
+    let with = |mode, args: &[&str]| {
+        let mut command = command(mode, &[]);
+        command.args = args.iter().map(Into::into).collect();
+        command
+    };
+    let said = last_words(with("many", &["-ca-cert=/x", "-loud=hunter2"])).await;
+    assert!(said.contains("flag provided but not defined: -loud"), "{said}");
+    assert!(!said.contains("hunter2"), "{said}");
+    // With AutoMTLS nothing is fetched, so nobody looks for the file.
+    let known = ["-ca-cert=/x", "--tls-skip-verify", "-tls-server-name", "y"];
+    Plugin::of(with("many", &known)).await.client.stop().await;
+    Plugin::of(with("own", &["-loud=yes"])).await.client.stop().await;
 }
 
 fn run_by_hand_it_says_what_it_is_and_fails() {

@@ -20,7 +20,16 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("boltwork-audit", &["boltwork-logical"]),
     ("boltwork-barrier", &["boltwork-storage", "boltwork-logical"]),
     ("boltwork-cli", &["boltwork-client"]),
-    ("boltwork-sdk", &["boltwork-framework", "boltwork-logical", "boltwork-wire", "go-plugin"]),
+    (
+        "boltwork-sdk",
+        &[
+            "boltwork-framework",
+            "boltwork-logical",
+            "boltwork-wire",
+            "boltwork-client",
+            "go-plugin",
+        ],
+    ),
     ("boltwork-plugin-host", &["boltwork-logical", "boltwork-wire", "go-plugin"]),
     (
         "boltwork-core",

@@ -9,7 +9,12 @@ use go_plugin::{
 };
 
 use super::calls::{DatabasePlugin, database_routes};
-use crate::{database::DatabaseSource, env::Environment, serve::prepare};
+use crate::{
+    database::DatabaseSource,
+    env::Environment,
+    serve::{Options, prepare},
+    unwrap,
+};
 
 /// The variable and the value by which servers start database plugins (wire spec 1.1).
 const COOKIE: (&str, &str) = ("VAULT_DATABASE_PLUGIN", "926a0820-aea2-be28-51d6-83cdf00e8edb");
@@ -32,7 +37,7 @@ pub struct ServeDatabase {
     factory: Arc<dyn DatabaseFactory>,
     version: String,
     multiplexed: bool,
-    log_filter: Option<String>,
+    options: Options,
 }
 
 impl ServeDatabase {
@@ -43,7 +48,8 @@ impl ServeDatabase {
 
     /// Serves whatever makes databases: for plugins in which that can fail.
     pub fn factory(factory: Arc<dyn DatabaseFactory>) -> Self {
-        Self { factory, version: String::new(), multiplexed: true, log_filter: None }
+        let options = Options::default();
+        Self { factory, version: String::new(), multiplexed: true, options }
     }
 
     /// The version that the plugin reports, with its `v`; none unless it is set.
@@ -54,7 +60,14 @@ impl ServeDatabase {
 
     /// What is logged: as [`Serve::log_filter`](crate::Serve::log_filter).
     pub fn log_filter(mut self, filter: impl Into<String>) -> Self {
-        self.log_filter = Some(filter.into());
+        self.options.log_filter = Some(filter.into());
+        self
+    }
+
+    /// Leaves the process's arguments to the author: as
+    /// [`Serve::own_arguments`](crate::Serve::own_arguments).
+    pub fn own_arguments(mut self) -> Self {
+        self.options.own_arguments = true;
         self
     }
 
@@ -62,9 +75,9 @@ impl ServeDatabase {
     pub fn run(self) -> ExitCode {
         let cookie = Cookie::new(COOKIE.0, COOKIE.1);
         let environment = Environment::read();
-        if !prepare(&cookie, environment, self.log_filter.as_deref()) {
+        let Some(arguments) = prepare(&cookie, environment, &self.options) else {
             return ExitCode::FAILURE;
-        }
+        };
         let plugin = DatabasePlugin {
             factory: self.factory,
             version: self.version,
@@ -76,6 +89,7 @@ impl ServeDatabase {
         if self.multiplexed {
             versions.push(Version::new(MULTIPLEXED, |_| database_routes(several)));
         }
-        go_plugin::plugin::main(ServeConfig::new(cookie, versions))
+        let config = ServeConfig::new(cookie, versions);
+        go_plugin::plugin::main(config.with_tls(move || unwrap::provide(environment, &arguments)))
     }
 }
