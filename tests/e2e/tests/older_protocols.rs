@@ -5,6 +5,7 @@
 
 use boltwork_e2e::{Api, Plugin, Server, Setup, Storage, process, tools};
 use serde_json::json;
+use std::fs;
 
 /// A server with the Go mock, restricted to the old protocols.
 fn older(setup: Setup) -> Option<(Server, Plugin)> {
@@ -111,4 +112,50 @@ fn an_api_addr_that_leads_nowhere_is_named_when_the_plugin_is_registered() {
     let plugin = plugin.args(&["-serve=mux"]);
     server.run(&plugin, "new");
     assert_eq!(internal(&server.api(), "new"), "bar");
+}
+
+/// Our kv engine, which knows the newest protocol too, behind a script by which it does not.
+fn older_kv(server: &Server) -> Plugin {
+    let script = format!(
+        "#!/bin/sh\ncase $PLUGIN_PROTOCOL_VERSIONS in *5*) exit 1;; esac\nexec '{}' \"$@\"\n",
+        tools::our_kv().display()
+    );
+    let made = server.folder().join("older-kv.made");
+    fs::write(&made, script).expect("the script is written");
+    server.install(&made, "older-kv")
+}
+
+#[test]
+fn a_plugin_of_our_sdk_unwraps_its_certificate_and_lives_over_protocol_4() {
+    let Some(server) = (Setup { storage: Storage::Disk, ..Setup::default() }).start() else {
+        return;
+    };
+    let api = server.api();
+    // Arguments as they are registered with plugins of old.
+    let plugin = older_kv(&server).args(&["-ca-cert=/nowhere.pem"]);
+    if !server.is_bao() {
+        let said = plugin.register(&api).status(400).errors();
+        assert!(said.contains("/nowhere.pem cannot be used"), "{said}");
+    }
+    let plugin = plugin.args(&["-tls-skip-verify"]);
+    plugin.register(&api).status(204);
+    plugin.enable(&api, "old").status(204);
+    plugin.enable(&api, "twin").status(204);
+    server.expect_plugins(0);
+    api.write("old/key", &json!({"value": "kept"})).status(204);
+    assert_eq!(api.read("old/key").ok().string("value"), "kept");
+    api.read("twin/key").status(404);
+    server.expect_plugins(2);
+
+    server.kill_plugins("old/key");
+    assert_eq!(api.read("old/key").ok().string("value"), "kept");
+    server.seal();
+    server.expect_plugins(0);
+    server.unseal();
+    assert_eq!(api.read("old/key").ok().string("value"), "kept");
+    for mount in ["old", "twin"] {
+        api.delete(&format!("sys/mounts/{mount}")).status(204);
+    }
+    server.expect_plugins(0);
+    assert!(process::sockets(&server.temporary()).is_empty());
 }
