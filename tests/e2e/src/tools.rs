@@ -103,6 +103,24 @@ pub fn our_postgresql() -> PathBuf {
     built("boltwork-database-postgresql", "BOLTWORK_DATABASE_POSTGRESQL_BIN")
 }
 
+/// Our auth method `approle` as a program of its own.
+///
+/// # Panics
+///
+/// If it has not been built.
+pub fn our_approle() -> PathBuf {
+    built("boltwork-auth-approle", "BOLTWORK_AUTH_APPROLE_BIN")
+}
+
+/// Our auth method `userpass` as a program of its own.
+///
+/// # Panics
+///
+/// If it has not been built.
+pub fn our_userpass() -> PathBuf {
+    built("boltwork-auth-userpass", "BOLTWORK_AUTH_USERPASS_BIN")
+}
+
 /// The program that hurts whoever starts it as a plugin.
 ///
 /// # Panics
