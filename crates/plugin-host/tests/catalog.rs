@@ -13,7 +13,7 @@ use boltwork_logical::{
 };
 use boltwork_plugin_host::{Builtin, Compiled};
 use serde_json::json;
-use support::{MemoryStorage, Server, secret};
+use support::{MemoryStorage, Server, secret, tool};
 
 const BUILTIN: &str = "v1.0.0+builtin.boltwork";
 
@@ -50,14 +50,18 @@ impl Backend for Made {
 }
 
 async fn with_builtin() -> Server {
-    Server::with(|config| {
+    with_builtin_that_is("supported").await
+}
+
+async fn with_builtin_that_is(deprecation: &'static str) -> Server {
+    Server::with(move |config| {
         config.start_timeout = Duration::from_secs(3);
         config.builtins = vec![Builtin {
             kind: PluginKind::Secret,
             name: "kv".into(),
             version: BUILTIN.into(),
             factory: Compiled::Backend(Arc::new(Eager)),
-            deprecation: "supported",
+            deprecation,
         }];
     })
     .await
@@ -287,4 +291,22 @@ async fn only_registered_versions_can_be_pinned() {
     }
     server.host.unpin(PluginKind::Secret, "never").await.unwrap();
     assert_eq!(server.host.pins().await.unwrap(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pending_removal_a_plugin_of_the_same_name_takes_the_place_of_the_builtin() {
+    let Some(program) = tool("mock-plugin") else { return };
+    for deprecation in ["pending removal", "removed"] {
+        let server = with_builtin_that_is(deprecation).await;
+        let refused = server.mount(&secret("kv", BUILTIN), "old/").await.err().unwrap();
+        let wanted = format!("mount entry associated with {deprecation} builtin");
+        assert!(refused.to_string().ends_with(&wanted), "{refused}");
+        server.host.register(server.install(&program, "kv")).await.unwrap();
+        let mount = server.mount(&secret("kv", "v0.0.0+mock"), "new/").await.unwrap();
+        assert!(!mount.running.builtin);
+        assert_eq!(mount.running.deprecation, None);
+        assert!(mount.read("internal").await.unwrap().is_some(), "it serves");
+        mount.backend().cleanup().await;
+        server.expect_nothing_left().await;
+    }
 }
