@@ -1,7 +1,7 @@
 //! Programs that are no plugins, or bad ones: each is refused with its reason, the server stays
 //! well, and neither a process nor a socket is left.
 //!
-//! Left out on purpose: plugins that misbehave later, while they run (see `external_plugins.rs`
+//! Left out on purpose: plugins that misbehave later, while they run (see `external_plugins`
 //! and `durability.rs`).
 
 use boltwork_e2e::{Kind, Plugin, PluginFolder, Server, Setup, altered, process, tools, wait_for};

@@ -1,7 +1,7 @@
 //! Plugins of before Vault 1.12: protocol versions 3 and 4 only, whose certificate comes out of a
 //! wrapping token that they take back to the server.
 //!
-//! Left out on purpose: what they share with newer plugins (`external_plugins.rs`).
+//! Left out on purpose: what they share with newer plugins (`external_plugins`).
 
 use boltwork_e2e::{Api, Plugin, Server, Setup, Storage, process, tools};
 use serde_json::json;

@@ -205,16 +205,46 @@ fn named_tests(page: &str) -> Vec<&str> {
     quoted.filter(is_name).collect()
 }
 
+/// Whether a test has this name: a function, or a row of the scenarios that run in every form.
+fn is_a_test(sources: &[(String, String)], name: &str) -> bool {
+    let (function, row) = (format!("fn {name}("), format!("    {name} =>"));
+    let matrix = "tests/e2e/tests/external_plugins/matrix.rs";
+    let mut all = sources.iter();
+    all.any(|(file, text)| text.contains(&function) || (file == matrix && text.contains(&row)))
+}
+
 #[test]
 fn every_test_that_the_conformance_page_names_exists() {
     let page = fs::read_to_string(root().join("docs/conformance.md")).expect("the page is there");
     let named = named_tests(&page);
     assert!(named.len() > 80, "only {} names found: the search is broken", named.len());
     let sources = sources();
-    let exists = |name: &str| {
-        let definition = format!("fn {name}(");
-        sources.iter().any(|(_, text)| text.contains(&definition))
-    };
-    let wrong: Vec<&str> = named.into_iter().filter(|name| !exists(name)).collect();
+    let wrong: Vec<&str> = named.into_iter().filter(|name| !is_a_test(&sources, name)).collect();
     assert!(wrong.is_empty(), "no such tests:\n{}", wrong.join("\n"));
+}
+
+/// The part of the page that tells OpenBao's scenarios: each row's scenario and its tests.
+fn scenarios(page: &str) -> Vec<(&str, Vec<&str>)> {
+    let (_, part) = page.split_once("\n## OpenBao's scenarios\n").expect("the page has the part");
+    let rows =
+        part.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| scenario"));
+    rows.map(|row| {
+        let (scenario, tests) = row[2..].split_once(" | ").expect("two columns");
+        (scenario, tests.split('`').skip(1).step_by(2).collect())
+    })
+    .collect()
+}
+
+#[test]
+fn every_scenario_of_openbao_has_a_test() {
+    let page = fs::read_to_string(root().join("docs/conformance.md")).expect("the page is there");
+    let sources = sources();
+    let scenarios = scenarios(&page);
+    assert!(scenarios.len() > 35, "only {} rows found: the search is broken", scenarios.len());
+    for (scenario, tests) in scenarios {
+        assert!(!tests.is_empty() || scenario == "KMS plugins", "no test of {scenario}");
+        for test in tests {
+            assert!(is_a_test(&sources, test), "{scenario}: no test is called {test}");
+        }
+    }
 }
