@@ -44,7 +44,7 @@ unit:
 ## make e2e     the end-to-end tests; one of them: make e2e ONLY=reload_by_plugin
 e2e:
 	@$(CARGO) build --locked -p boltwork -p boltwork-secret-kv -p boltwork-database-postgresql \
-		-p boltwork-auth-approle -p boltwork-auth-userpass
+		-p boltwork-auth-approle -p boltwork-auth-userpass -p boltwork-sdk-test
 	@$(CARGO) build --locked -p boltwork-sdk --example nginx_users --example passwords
 	$(CARGO) test --locked -p boltwork-e2e -- $(ONLY)
 

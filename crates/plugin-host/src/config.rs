@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use go_plugin::host::{Limit, Resource};
+
 use crate::integrity::FilePermissions;
 use crate::{Builtin, Declared};
 
@@ -31,6 +33,11 @@ pub struct PluginHostConfig {
     pub declared: Option<Vec<Declared>>,
     /// Whether plugins are to lock their memory, as the server does.
     pub mlock: bool,
+    /// What each plugin process may have at most.
+    pub limits: PluginLimits,
+    /// Whether this process has no children but plugins, so that whatever plugins leave behind can
+    /// be ended: **any other child is killed**.
+    pub adopt_orphans: bool,
     /// How long a plugin may take from its start until it is set up.
     pub start_timeout: Duration,
     /// Names of plugins that are never to share a process; if nothing is said, the environment's
@@ -39,6 +46,33 @@ pub struct PluginHostConfig {
     /// Whether built-in plugins may be mounted that are about to be removed; if nothing is said, the
     /// environment decides (`VAULT_ALLOW_PENDING_REMOVAL_MOUNTS` and its `BAO_` form).
     pub allow_pending_removal: Option<bool>,
+}
+
+/// What a plugin process may have at most; nothing said is no limit but the server's own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PluginLimits {
+    /// Memory that it writes to, in bytes (`RLIMIT_DATA`): what it only reserves, as Go's runtime
+    /// does, does not count.
+    pub memory: Option<u64>,
+    /// Open descriptors.
+    pub open_files: Option<u64>,
+    /// Processes and threads of the user that the server runs as, all plugins and the server
+    /// together: the kernel counts no other way. It does not count for root.
+    pub processes: Option<u64>,
+}
+
+impl PluginLimits {
+    /// As the kernel takes them. Memory of plugins holds secrets, so none of them dumps it.
+    pub(crate) fn all(&self) -> Vec<Limit> {
+        let limit = |resource, most: Option<u64>| most.map(|most| Limit { resource, most });
+        let all = [
+            limit(Resource::Core, Some(0)),
+            limit(Resource::Data, self.memory),
+            limit(Resource::Nofile, self.open_files),
+            limit(Resource::Nproc, self.processes),
+        ];
+        all.into_iter().flatten().collect()
+    }
 }
 
 /// The environment says something that cannot be understood.
@@ -64,6 +98,8 @@ impl PluginHostConfig {
             builtins: Vec::new(),
             declared: None,
             mlock: false,
+            limits: PluginLimits::default(),
+            adopt_orphans: false,
             start_timeout: go_plugin::host::START_TIMEOUT,
             multiplexing_opt_out: None,
             allow_pending_removal: None,

@@ -27,7 +27,32 @@ pub(crate) fn called(id: &PluginId) -> String {
     format!("{name:?} ({kind}, {version})")
 }
 
-/// The error for the operator. Being sealed stays what it is.
+/// The whole reason, for log and status: with what the plugin wrote on its stderr.
+pub(crate) fn told(entry: &PluginEntry, error: &HostError) -> String {
+    let plugin = called(&entry.id);
+    format!("plugin {plugin}, command {:?}, cannot be started: {error}", entry.command)
+}
+
+/// What those hear for whom a plugin is started, who may be anybody: without the plugin's stderr.
+fn without_stderr(error: &HostError) -> String {
+    let (short, hidden) = match error {
+        HostError::Start(start) => match &**start {
+            go_plugin::Error::Start(start) => (start.summary(), !start.stderr.is_empty()),
+            other => (other.to_string(), false),
+        },
+        HostError::Exited { during, status, stderr } => {
+            let text =
+                format!("plugin exited during {during}{}", crate::error::ended(*status, &[]));
+            (text, !stderr.is_empty())
+        }
+        other => (other.to_string(), false),
+    };
+    let where_to = if hidden { ". What it wrote on its stderr is in the server's log" } else { "" };
+    format!("{short}{where_to}")
+}
+
+/// The error for whoever asked. Being sealed stays what it is. Who registers a plugin is told all;
+/// who uses a mount is not told what stands on the plugin's stderr, which may be about others.
 pub(crate) fn tell(doing: Doing, entry: &PluginEntry, error: &HostError) -> Error {
     let plugin = called(&entry.id);
     let command = &entry.command;
@@ -44,9 +69,13 @@ pub(crate) fn tell(doing: Doing, entry: &PluginEntry, error: &HostError) -> Erro
         (_, Doing::Preflight) => ("was not registered, because it cannot run", Error::Invalid),
         (_, Doing::Starting | Doing::Opening) => ("cannot be started", Error::Unavailable),
     };
+    let reason = match doing {
+        Doing::Preflight => error.to_string(),
+        Doing::Starting | Doing::Opening => without_stderr(error),
+    };
     // Scripts look for Vault's words.
     let said = if doing == Doing::Opening { "invalid database version: " } else { "" };
-    kind(format!("{said}plugin {plugin}, command {command:?}, {what}: {error}{next}"))
+    kind(format!("{said}plugin {plugin}, command {command:?}, {what}: {reason}{next}"))
 }
 
 /// What to do next, where that does not follow from the reason.
@@ -146,6 +175,9 @@ mod tests {
         };
         let error = HostError::Start(Box::new(go_plugin::Error::Start(Box::new(start))));
         let text = tell(Doing::Starting, &entry(), &error).to_string();
+        assert!(!text.contains("some words") && text.contains("in the server's log"), "{text}");
+        assert!(told(&entry(), &error).contains("some words"));
+        let text = tell(Doing::Preflight, &entry(), &error).to_string();
         assert!(text.contains("incompatible API version with plugin"), "{text}");
         assert!(text.contains("protocol version 2") && text.contains("some words"), "{text}");
     }

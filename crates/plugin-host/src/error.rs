@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
-use boltwork_logical::Error;
+use boltwork_logical::{Error, PluginId};
 use tonic::{Code, Status};
 
 /// Why a plugin cannot be run. The texts that scripts and people search for are Vault's.
@@ -149,8 +149,9 @@ pub(crate) fn rpc_text(status: &Status) -> String {
 }
 
 /// The error of a call that the plugin, still alive, did not answer properly.
-pub(crate) fn call_error(status: &Status) -> Error {
-    Error::Internal(rpc_text(status))
+pub(crate) fn call_error(id: &PluginId, status: &Status) -> Error {
+    let plugin = crate::diagnose::called(id);
+    Error::Internal(format!("plugin {plugin} did not answer properly: {}", rpc_text(status)))
 }
 
 /// An operating system's answer the way everybody else prints it: lower case, without its number.

@@ -71,6 +71,7 @@ fn remove_abandoned(parent: &Path) {
         let path = entry.path();
         if entry.file_name().to_string_lossy().starts_with(PREFIX) && is_abandoned(&path) {
             tracing::info!(folder = %path.display(), "removing what a killed server left");
+            go_plugin::host::end_strays(&path);
             let _ = std::fs::remove_dir_all(&path);
         }
     }

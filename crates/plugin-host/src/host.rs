@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use crate::catalog::{self, Builtin, Catalog, Checked, Compiled, Found};
 use crate::database::{self, Connection};
 use crate::declared::Declared;
-use crate::diagnose::{Doing, tell};
+use crate::diagnose::{Doing, tell, told};
 use crate::folder::RuntimeFolder;
 use crate::gate::SetupGate;
 use crate::instance::Instance;
@@ -48,6 +48,13 @@ impl PluginHost {
             .plugin_directory
             .map(|path| std::path::absolute(&path).map_err(HostError::file("finding", &path)))
             .transpose()?;
+        if config.adopt_orphans {
+            let parent = std::path::Path::new("/proc/self");
+            go_plugin::host::adopt_orphans().map_err(HostError::file(
+                "becoming the parent of what plugins leave behind",
+                parent,
+            ))?;
+        }
         let parent = &config.runtime_parent;
         let folder = RuntimeFolder::create(parent)
             .map_err(HostError::file("making the folder for plugins in", parent))?;
@@ -55,6 +62,7 @@ impl PluginHost {
             directory: directory.clone(),
             permissions,
             version: config.version,
+            limits: config.limits,
             start_timeout: config.start_timeout,
             mlock: config.mlock,
             multiplexing_opt_out: opt_out,
@@ -174,7 +182,11 @@ impl PluginHost {
         // What runs, not what the mount asked for: a pin may have come between.
         setup.config.insert("plugin_version".to_owned(), entry.id.version.clone());
         let begun = self.starter.begin(entry, &setup).await;
-        let begun = begun.map_err(|error| tell(Doing::Starting, entry, &error))?;
+        let begun = begun.map_err(|why| {
+            let (mount, error) = (setup.mount_point.as_str(), told(entry, &why));
+            tracing::error!(plugin = entry.id.name, mount, error, "the plugin cannot be started");
+            tell(Doing::Starting, entry, &why)
+        })?;
         let (starter, catalog) = (self.starter.clone(), self.catalog.clone());
         let instance = Instance::new(entry, setup, begun, starter, catalog);
         let mut instances = self.instances.lock().unwrap_or_else(PoisonError::into_inner);

@@ -27,7 +27,7 @@ use tokio::sync::watch;
 
 use crate::HostError;
 use crate::catalog::{Catalog, Found, not_found};
-use crate::diagnose::{Doing, called, tell};
+use crate::diagnose::{Doing, called, tell, told};
 use crate::error::{call_error, ended};
 use crate::live::{Facts, Live, Lost};
 use crate::protocol::Protocol;
@@ -98,9 +98,25 @@ pub(crate) enum State {
     /// Nowhere: its process died once too often, and is started again when the pause is over.
     Resting { error: Error, until: Instant },
     /// Nowhere: its last start failed.
-    Down { error: Error, until: Instant },
+    Down { error: Error, told: String, until: Instant },
     /// Cleaned up, for good.
     Ended,
+}
+
+/// A start that failed: what callers are told, and what operators are.
+struct Failed(Error, String);
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        let told = error.to_string();
+        Self(error, told)
+    }
+}
+
+impl From<(Error, String)> for Failed {
+    fn from((error, told): (Error, String)) -> Self {
+        Self(error, told)
+    }
 }
 
 impl Instance {
@@ -263,7 +279,7 @@ impl Instance {
                 State::Live(live) if !dead.is_some_and(|dead| Arc::ptr_eq(live, dead)) => {
                     return Ok(live.clone());
                 }
-                State::Down { error, until } if Instant::now() < *until => {
+                State::Down { error, until, .. } if Instant::now() < *until => {
                     return Err(error.clone());
                 }
                 State::Asleep | State::Live(_) | State::Resting { .. } | State::Down { .. } => {}
@@ -311,14 +327,16 @@ impl Instance {
                 }
                 Ok(live)
             }
-            Err(error) => {
+            Err(Failed(error, told)) => {
                 let pause = pause(this.troubles.fetch_add(1, Ordering::Relaxed).max(1));
                 tracing::error!(
-                    plugin, mount, %error,
+                    plugin,
+                    mount,
+                    error = told,
                     "the plugin cannot be restarted; next attempt in {pause:?}"
                 );
                 let until = Instant::now() + pause;
-                this.state.store(Arc::new(State::Down { error: error.clone(), until }));
+                this.state.store(Arc::new(State::Down { error: error.clone(), told, until }));
                 Err(error)
             }
         }
@@ -341,18 +359,19 @@ impl Instance {
         }
     }
 
-    async fn start(&self) -> Result<Live, Error> {
+    async fn start(&self) -> Result<Live, Failed> {
         let entry = match self.catalog.require(&self.id).await? {
             Found::External(entry) => entry,
             // Deregistered, and what is left under the name is not what was mounted.
-            Found::Builtin(_) => return Err(not_found(&self.id)),
+            Found::Builtin(_) => return Err(not_found(&self.id).into()),
         };
-        let told = |error| tell(Doing::Starting, &entry, &error);
-        let live = self.begin(&entry).await.map_err(told)?;
+        let begun = self.begin(&entry).await;
+        let live =
+            begun.map_err(|why| (tell(Doing::Starting, &entry, &why), told(&entry, &why)))?;
         if !self.initialized.load(Ordering::Relaxed) {
             return Ok(live);
         }
-        let initialized = match live.initialize().await {
+        let initialized = match live.initialize(self.start_limit()).await {
             Ok(reply) => initialized_from_wire(reply),
             Err(lost) => Err(self.lost(&live, lost)),
         };
@@ -361,15 +380,20 @@ impl Instance {
             Err(error) => {
                 live.clean_up().await;
                 live.leave().await;
-                Err(error)
+                Err(error.into())
             }
         }
+    }
+
+    /// How long a start may take, and an initialization after it.
+    pub fn start_limit(&self) -> Duration {
+        self.starter.rules.start_timeout
     }
 
     /// The error of a call that is not made again.
     pub fn lost(&self, live: &Live, lost: Lost) -> Error {
         match lost {
-            Lost::Answered(status) => call_error(&status),
+            Lost::Answered(status) => call_error(&self.id, &status),
             Lost::Unsent | Lost::Sent => {
                 let exit = live.process().client.exit();
                 let how = exit.map(|exit| how(&exit)).unwrap_or_default();

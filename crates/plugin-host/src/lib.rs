@@ -51,7 +51,7 @@ mod untyped;
 mod unwrapping;
 
 pub use catalog::{Builtin, Compiled};
-pub use config::{ConfigError, PluginHostConfig};
+pub use config::{ConfigError, PluginHostConfig, PluginLimits};
 pub use declared::Declared;
 pub use error::HostError;
 pub use host::PluginHost;

@@ -12,6 +12,7 @@ use boltwork_wire::pb::backend_client::BackendClient;
 use boltwork_wire::pb::{Empty, InitializeArgs, InvalidateKeyArgs, SetupArgs};
 use boltwork_wire::{kind_from_wire, paths_from_wire, pb};
 use go_plugin::broker::Accepted;
+use go_plugin::host::LONGEST_FROM_PLUGIN;
 use go_plugin::{Channel, MAX_MESSAGE};
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::{Code, Request, Status};
@@ -93,7 +94,7 @@ impl Live {
         let callbacks = Callbacks::new(storage, setup.system.clone(), name);
         let accepted = process.client.broker().accept(|_| callbacks.routes()).await;
         let client = BackendClient::new(process.client.channel())
-            .max_decoding_message_size(MAX_MESSAGE)
+            .max_decoding_message_size(LONGEST_FROM_PLUGIN)
             .max_encoding_message_size(MAX_MESSAGE);
         let facts = Facts::default();
         match accepted {
@@ -183,10 +184,15 @@ impl Live {
         self.answered(answer).await
     }
 
-    /// Initialises the backend. A plugin without that is ready as it is.
-    pub async fn initialize(&self) -> Result<pb::InitializeReply, Lost> {
+    /// Initialises the backend, for so long and no longer. A plugin without that is ready as it is.
+    pub async fn initialize(&self, limit: Duration) -> Result<pb::InitializeReply, Lost> {
         self.sendable()?;
-        let answer = self.client.clone().initialize(self.request(InitializeArgs {})).await;
+        let mut client = self.client.clone();
+        let answer = client.initialize(self.request(InitializeArgs {}));
+        let answer = tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| {
+            let why = HostError::Timeout { during: "Initialize", seconds: limit.as_secs() };
+            Err(Status::deadline_exceeded(why.to_string()))
+        });
         match answer {
             Err(status) if status.code() == Code::Unimplemented => {
                 Ok(pb::InitializeReply::default())

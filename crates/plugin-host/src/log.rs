@@ -39,6 +39,15 @@ impl Observer for Log {
         }
     }
 
+    fn dropped(&self, count: u64) {
+        let plugin = self.plugin.as_str();
+        tracing::warn!(
+            plugin,
+            count,
+            "the plugin writes too much: lines of its output were dropped"
+        );
+    }
+
     fn output(&self, stream: OutputStream, data: &[u8]) {
         let plugin = self.plugin.as_str();
         let text = String::from_utf8_lossy(data);

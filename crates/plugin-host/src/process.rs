@@ -203,6 +203,7 @@ fn command(
         (Protocol::Unwrap, None) => Tls::Plain,
     };
     command.start_timeout = rules.start_timeout;
+    command.limits = rules.limits.all();
     command.socket_parent = private.to_owned();
     command.observer = Arc::new(Log { plugin: order.entry.id.name.clone() });
     command

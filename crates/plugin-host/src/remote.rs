@@ -40,7 +40,8 @@ impl Backend for Remote {
                 return Ok(());
             }
             let live = Instance::live(&self.0).await?;
-            let reply = live.initialize().await.map_err(|lost| self.0.lost(&live, lost))?;
+            let reply = live.initialize(self.0.start_limit()).await;
+            let reply = reply.map_err(|lost| self.0.lost(&live, lost))?;
             self.0.initialized.store(true, Ordering::Relaxed);
             initialized_from_wire(reply)
         })

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use boltwork_logical::Error;
 
-use crate::HostError;
 use crate::integrity::{FilePermissions, check_permissions};
+use crate::{HostError, PluginLimits};
 
 /// Settings that every start obeys.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub(crate) struct Rules {
     pub version: String,
     /// Whether plugins are to lock their memory.
     pub mlock: bool,
+    /// What each process may have.
+    pub limits: PluginLimits,
     /// Limit for everything up to a plugin's first answers.
     pub start_timeout: Duration,
     /// Plugins that are never to share a process.

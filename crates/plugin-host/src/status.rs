@@ -39,11 +39,11 @@ pub(crate) fn of(
                 add(&mut status, instance);
                 without.push(status);
             }
-            State::Down { error, .. } => {
+            State::Down { told, .. } => {
                 let mut status = blank(instance);
                 status.state = "unavailable".to_owned();
                 add(&mut status, instance);
-                status.last_exit = error.to_string();
+                status.last_exit = told.clone();
                 without.push(status);
             }
             State::Ended => {}

@@ -221,6 +221,51 @@ async fn a_plugin_that_dies_again_and_again_is_given_pauses_however_often_it_is_
     assert!(restarts < 20, "{restarts}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn five_deaths_are_forgiven_and_the_sixth_brings_a_pause() {
+    let Some(server) = started(&[]).await else { return };
+    let mount = mounted(&server, "mock/").await;
+    for death in 1..=6 {
+        let status = server.host.status().await;
+        assert_eq!(status[0].state, "running", "before death {death}");
+        assert_eq!(status[0].restarts, death - 1);
+        // A write is not repeated: one request, one death.
+        let failure = mount.write("errors/kill", "{}").await.unwrap_err();
+        assert!(matches!(failure.error, Error::Unavailable(_)), "{failure}");
+        if death < 6 {
+            wait_for_read(&mount).await;
+        }
+    }
+    let status = server.host.status().await;
+    assert_eq!((status[0].state.as_str(), status[0].restarts), ("restarting", 5));
+    wait_for_read(&mount).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_plugin_wrote_before_its_start_failed_is_for_operators_only() {
+    let secret = "the words of somebody else";
+    let server = Server::new().await;
+    let text = format!("#!/bin/sh\necho '{secret}' >&2\nexit 3\n");
+    let script = server.script("talker", &text);
+    let refused = server.host.register(script.clone()).await.unwrap_err().to_string();
+    assert!(refused.contains(secret), "who registers is told: {refused}");
+    let Some(program) = tool("mock-plugin") else { return };
+    let registration = server.install(&program, "mock");
+    server.host.register(registration).await.unwrap();
+    let mount = mounted(&server, "mock/").await;
+    // The same name, another program, which the server was told of.
+    let path = server.folder.join("plugins/mock");
+    std::fs::remove_file(&path).unwrap();
+    std::fs::rename(server.folder.join("plugins/talker"), &path).unwrap();
+    server.rewrite_checksum("mock", MOCK, &script.sha256).await;
+    kill9(mount.pid().await);
+    let failure = mount.read("internal").await.unwrap_err().to_string();
+    assert!(failure.contains("exited before we could connect"), "{failure}");
+    assert!(!failure.contains(secret), "{failure}");
+    assert!(failure.contains("in the server's log"), "{failure}");
+    assert!(server.host.status().await[0].last_exit.contains(secret));
+}
+
 async fn wait_for_read(mount: &Mount) {
     let start = std::time::Instant::now();
     while mount.read("internal").await.is_err() {

@@ -7,6 +7,7 @@
 //! they ask for what Vault's users are used to, and not for what we happen to do.
 
 mod comparison;
+mod holdings;
 mod http;
 mod plugins;
 pub mod postgres;
@@ -17,6 +18,7 @@ mod stand_in;
 pub mod tools;
 
 pub use comparison::{Difference, compare, masked};
+pub use holdings::Holdings;
 pub use http::{Answer, Api, Call};
 pub use plugins::{Mount, Plugin, altered, sha256};
 pub use scratch::Scratch;

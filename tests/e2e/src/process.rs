@@ -38,6 +38,35 @@ pub fn children(parent: u32) -> Vec<Process> {
     found
 }
 
+/// Everything that descends from a process, in order of their numbers.
+pub fn descendants(ancestor: u32) -> Vec<Process> {
+    let everybody: Vec<Process> = all().collect();
+    let mut found: Vec<Process> = Vec::new();
+    let mut parents = vec![ancestor];
+    while let Some(parent) = parents.pop() {
+        for process in everybody.iter().filter(|process| process.parent == parent) {
+            parents.push(process.pid);
+            found.push(process.clone());
+        }
+    }
+    found.sort_by_key(|process| process.pid);
+    found
+}
+
+/// How many threads a process has.
+pub fn threads(pid: u32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count)
+}
+
+/// Processes whose environment holds this text, whoever their parents are.
+pub fn with_environment(text: &str) -> Vec<Process> {
+    let holds = |process: &Process| {
+        let environment = fs::read(format!("/proc/{}/environ", process.pid)).unwrap_or_default();
+        String::from_utf8_lossy(&environment).contains(text)
+    };
+    all().filter(holds).collect()
+}
+
 fn all() -> impl Iterator<Item = Process> {
     fs::read_dir("/proc")
         .expect("/proc is there")
@@ -77,6 +106,20 @@ pub fn sockets(folder: &Path) -> Vec<PathBuf> {
             _ => {}
         }
     }
+    found
+}
+
+/// Everything below a folder: files, folders, sockets.
+pub fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let Ok(entries) = fs::read_dir(folder) else { return found };
+    for entry in entries.flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            found.extend(files(&entry.path()));
+        }
+        found.push(entry.path());
+    }
+    found.sort();
     found
 }
 

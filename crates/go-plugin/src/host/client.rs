@@ -6,15 +6,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::poll;
-use tokio::io::BufReader;
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::ChildStdout;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Code;
 
+use super::pace::Pace;
 use super::process::{Exit, Handle, Tail};
 use super::{Observer, OutputStream, StartFailure};
-use crate::MAX_MESSAGE;
 use crate::broker::Broker;
 use crate::channel::Channel;
 use crate::proto::grpc::health::v1::HealthCheckRequest;
@@ -28,6 +28,9 @@ use crate::tls::PeerTls;
 
 /// How long a plugin may take to end after it was asked to.
 pub const GRACE: Duration = Duration::from_secs(2);
+
+/// Largest announcement of a service: a number and the path of a socket.
+const ANNOUNCEMENT: usize = 16 << 10;
 
 /// A running plugin. Dropping it kills the process; [`Client::stop`] asks first.
 #[derive(Debug)]
@@ -121,9 +124,18 @@ impl Drop for Client {
 
 /// Reads on after the handshake: whatever else the plugin prints must not block it.
 async fn drain(mut stdout: BufReader<ChildStdout>, mut exit: watch::Receiver<Option<Arc<Exit>>>) {
-    let mut nowhere = tokio::io::sink();
+    let mut pace = Pace::new();
+    let emptied = async {
+        while let Ok(piece @ [_, ..]) = stdout.fill_buf().await {
+            let length = piece.len();
+            stdout.consume(length);
+            pace.hear(length);
+            pace.rest().await;
+            tokio::task::consume_budget().await;
+        }
+    };
     tokio::select! {
-        _ = tokio::io::copy_buf(&mut stdout, &mut nowhere) => {}
+        () = emptied => {}
         // A process that left the group may keep the pipe open for ever.
         _ = exit.wait_for(Option::is_some) => {}
     }
@@ -181,7 +193,7 @@ async fn send_and_leave(call: impl Future<Output = ()> + Send + 'static) {
 }
 
 async fn run_broker(channel: Channel, broker: Broker, announcements: mpsc::Receiver<ConnInfo>) {
-    let mut client = GrpcBrokerClient::new(channel).max_decoding_message_size(MAX_MESSAGE);
+    let mut client = GrpcBrokerClient::new(channel).max_decoding_message_size(ANNOUNCEMENT);
     let opened = tokio::select! {
         opened = client.start_stream(ReceiverStream::new(announcements)) => opened,
         () = broker.closed() => return,
@@ -204,7 +216,16 @@ async fn run_stdio(channel: Channel, observer: Arc<dyn Observer>) {
             return;
         }
     };
+    let mut pace = Pace::new();
     while let Ok(Some(piece)) = stream.message().await {
+        let heard = pace.hear(piece.data.len());
+        if heard.dropped > 0 {
+            observer.dropped(heard.dropped);
+        }
+        pace.rest().await;
+        if !heard.pass {
+            continue;
+        }
         match piece.channel() {
             stdio_data::Channel::Stdout => observer.output(OutputStream::Stdout, &piece.data),
             stdio_data::Channel::Stderr => observer.output(OutputStream::Stderr, &piece.data),

@@ -6,6 +6,8 @@
 mod client;
 mod folder;
 mod loopback;
+mod orphans;
+mod pace;
 mod process;
 mod spawn;
 mod start;
@@ -18,6 +20,7 @@ use std::time::Duration;
 pub use client::{Client, GRACE};
 pub use folder::remove_abandoned;
 pub use loopback::Loopback;
+pub use orphans::{adopt_orphans, end_strays};
 pub use process::Exit;
 pub use rustix::process::Resource;
 pub use spawn::{Executable, Limit};
@@ -30,6 +33,11 @@ use folder::Folder;
 
 /// How long a plugin may take from its start to its first answer, if the caller does not say.
 pub const START_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Longest message that a host should take from a plugin, as an answer or as something to store.
+/// Other hosts take two gigabytes, and have that much memory taken by whoever sends it. A message
+/// is refused by its announced length, before it is read.
+pub const LONGEST_FROM_PLUGIN: usize = 64 << 20;
 
 /// How the connection is secured.
 pub enum Tls {
@@ -60,6 +68,12 @@ pub trait Observer: Send + Sync + 'static {
     /// message.
     fn output(&self, stream: OutputStream, data: &[u8]) {
         let _ = (stream, data);
+    }
+
+    /// So many lines or pieces of output were not passed on in the last second, because there were
+    /// too many.
+    fn dropped(&self, count: u64) {
+        let _ = count;
     }
 }
 

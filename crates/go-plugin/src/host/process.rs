@@ -17,6 +17,8 @@ use tokio::sync::{oneshot, watch};
 
 use super::Observer;
 use super::folder::Folder;
+use super::orphans::{self, Known};
+use super::pace::Pace;
 use super::spawn::{Started, kill_group};
 use crate::log::{LONGEST_LINE, LogParser};
 use crate::pidfd::ProcessEnd;
@@ -71,6 +73,7 @@ pub(super) struct Handle {
 /// The child and its folder. Dropping it kills and reaps, also when the runtime is torn down.
 struct Owned {
     child: Child,
+    known: Option<Known>,
     folder: Option<Folder>,
 }
 
@@ -78,6 +81,7 @@ impl Owned {
     fn end(&mut self) -> io::Result<ExitStatus> {
         kill_group(&self.child);
         let status = self.child.wait();
+        self.known = None;
         self.folder = None;
         status
     }
@@ -98,12 +102,12 @@ pub(super) fn watch(
     folder: Folder,
     observer: Arc<dyn Observer>,
 ) -> io::Result<Handle> {
-    let mut child = started.into_child()?;
+    let (mut child, known) = started.into_child()?;
     let pid = child.id();
     let stdout = child.stdout.take();
     let stderr = child.stderr.take();
     // From here on any early return kills.
-    let owned = Owned { child, folder: Some(folder) };
+    let owned = Owned { child, known, folder: Some(folder) };
     let missing = || io::Error::other("the child has no output pipe");
     let stdout = ChildStdout::from_std(stdout.ok_or_else(missing)?)?;
     let stderr = ChildStderr::from_std(stderr.ok_or_else(missing)?)?;
@@ -140,7 +144,9 @@ async fn ended(
         }
     }
     // Does not block: the child has ended.
-    owned.end().ok()
+    let status = owned.end().ok();
+    orphans::end().await;
+    status
 }
 
 async fn log_lines(stderr: ChildStderr, tail: Tail, observer: Arc<dyn Observer>) {
@@ -148,12 +154,20 @@ async fn log_lines(stderr: ChildStderr, tail: Tail, observer: Arc<dyn Observer>)
     let mut parser = LogParser::new();
     let mut line = Vec::new();
     let mut continued = false;
+    let mut pace = Pace::new();
     // An unreadable pipe is a closed one.
     while let Ok(Some(complete)) = read_line(&mut reader, &mut line).await {
         let parsed = parser.parse(&line, complete && !continued);
         continued = !complete;
         tail.push(&String::from_utf8_lossy(&line));
-        observer.log(parsed);
+        let heard = pace.hear(line.len());
+        if heard.dropped > 0 {
+            observer.dropped(heard.dropped);
+        }
+        if heard.pass {
+            observer.log(parsed);
+        }
+        pace.rest().await;
         // A flood must not keep a worker thread to itself.
         tokio::task::consume_budget().await;
     }

@@ -19,6 +19,9 @@ use std::sync::{OnceLock, mpsc};
 use rustix::process::{Pid, Resource, Rlimit, Signal};
 use tokio::sync::oneshot;
 
+use super::orphans::Known;
+use crate::handshake;
+
 /// What is executed.
 #[derive(Debug)]
 pub enum Executable {
@@ -64,15 +67,20 @@ pub(super) struct Order {
     pub limits: Vec<Limit>,
 }
 
-type Job = (Order, oneshot::Sender<io::Result<Started>>);
+enum Job {
+    Start(Box<Order>, oneshot::Sender<io::Result<Started>>),
+    Other(Box<dyn FnOnce() + Send>),
+}
 
 /// A child that is killed and reaped unless somebody takes it over: also when the future that
 /// waits for it is dropped while it lies in the channel.
-pub(super) struct Started(Option<Child>);
+pub(super) struct Started(Option<Child>, Option<Known>);
 
 impl Started {
-    pub fn into_child(mut self) -> io::Result<Child> {
-        self.0.take().ok_or_else(|| io::Error::other("the child was taken over before"))
+    pub fn into_child(mut self) -> io::Result<(Child, Option<Known>)> {
+        let child = self.0.take();
+        let child = child.ok_or_else(|| io::Error::other("the child was taken over before"))?;
+        Ok((child, self.1.take()))
     }
 }
 
@@ -90,8 +98,14 @@ impl Drop for Started {
 pub(super) async fn spawn(order: Order) -> io::Result<Started> {
     let (answer, answered) = oneshot::channel();
     let gone = || io::Error::other("the thread that starts plugins is gone");
-    spawner()?.send((order, answer)).map_err(|_| gone())?;
+    spawner()?.send(Job::Start(Box::new(order), answer)).map_err(|_| gone())?;
     answered.await.map_err(|_| gone())?
+}
+
+/// Does something in the thread that starts children, between two starts.
+pub(super) fn in_its_thread(work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
+    let gone = |_| io::Error::other("the thread that starts plugins is gone");
+    spawner()?.send(Job::Other(work)).map_err(gone)
 }
 
 fn spawner() -> io::Result<&'static mpsc::Sender<Job>> {
@@ -102,9 +116,14 @@ fn spawner() -> io::Result<&'static mpsc::Sender<Job>> {
     let (sender, jobs) = mpsc::channel::<Job>();
     // Should two threads race here, the loser's sender is dropped, and its thread ends idle.
     std::thread::Builder::new().name("plugin-spawner".into()).spawn(move || {
-        for (order, answer) in jobs {
-            // Nobody may be waiting any more; the child then ends with the unsent answer.
-            let _ = answer.send(start(order).map(|child| Started(Some(child))));
+        for job in jobs {
+            match job {
+                // Nobody may be waiting any more; the child then ends with the unsent answer.
+                Job::Start(order, answer) => {
+                    let _ = answer.send(start(*order));
+                }
+                Job::Other(work) => work(),
+            }
         }
     })?;
     Ok(SPAWNER.get_or_init(|| sender))
@@ -117,8 +136,10 @@ pub(super) fn kill_group(child: &Child) {
     }
 }
 
-fn start(order: Order) -> io::Result<Child> {
+fn start(order: Order) -> io::Result<Started> {
     let Order { executable, args, env, limits } = order;
+    let folder = env.iter().rev().find(|(key, _)| key == handshake::ENV_SOCKET_DIR);
+    let folder = folder.map(|(_, folder)| folder.clone());
     let (path, name) = match &executable {
         Executable::Path(path) => (path.clone(), path.clone().into_os_string()),
         Executable::Descriptor { file, name } => {
@@ -142,13 +163,13 @@ fn start(order: Order) -> io::Result<Child> {
     unsafe {
         command.pre_exec(move || confine(parent, &limits));
     }
-    let mut child = spawn_busy(&mut command);
+    let child = spawn_busy(&mut command);
     // Until here the descriptor had to stay open, under the number that the child executes.
     drop(executable);
-    if let Ok(child) = &mut child {
-        debug_assert!(child.stdin.is_none());
-    }
-    child
+    child.map(|child| {
+        let known = Known::new(child.id(), folder.as_deref());
+        Started(Some(child), Some(known))
+    })
 }
 
 /// `ETXTBSY` comes when another thread forked while the file was still open for writing; that
@@ -175,7 +196,10 @@ fn confine(parent: Pid, limits: &[Limit]) -> io::Result<()> {
     }
     rustix::thread::set_no_new_privs(true)?;
     for limit in limits {
-        let most = Rlimit { current: Some(limit.most), maximum: Some(limit.most) };
+        // Raising a limit takes a privilege; where ours is lower already, that one holds.
+        let ours = rustix::process::getrlimit(limit.resource).maximum.unwrap_or(u64::MAX);
+        let most = Some(limit.most.min(ours));
+        let most = Rlimit { current: most, maximum: most };
         rustix::process::setrlimit(limit.resource, most)?;
     }
     close_on_exec()

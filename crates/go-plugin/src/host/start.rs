@@ -124,6 +124,13 @@ pub struct StartError {
 }
 
 impl StartError {
+    /// What went wrong, without what the plugin wrote.
+    pub fn summary(&self) -> String {
+        let Self { plugin, failure, status, .. } = self;
+        let status = status.map(|status| format!(" (the process ended: {status})"));
+        format!("plugin {plugin:?} did not start: {failure}{}", status.unwrap_or_default())
+    }
+
     fn before_it_ran(plugin: String, failure: StartFailure) -> Error {
         Box::new(Self { plugin, failure, status: None, stderr: Vec::new() }).into()
     }
@@ -134,10 +141,7 @@ const SHOWN_LINES: usize = 5;
 
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "plugin {:?} did not start: {}", self.plugin, self.failure)?;
-        if let Some(status) = self.status {
-            write!(f, " (the process ended: {status})")?;
-        }
+        f.write_str(&self.summary())?;
         let from = self.stderr.len().saturating_sub(SHOWN_LINES);
         let lines = self.stderr.get(from..).unwrap_or_default();
         if !lines.is_empty() {

@@ -17,6 +17,7 @@ use boltwork_wire::pb::observations_server::ObservationsServer;
 use boltwork_wire::pb::storage_server::StorageServer;
 use boltwork_wire::pb::system_view_server::SystemViewServer;
 use go_plugin::MAX_MESSAGE;
+use go_plugin::host::LONGEST_FROM_PLUGIN;
 use tonic::service::Routes;
 
 use notices::Notices;
@@ -48,12 +49,14 @@ impl Callbacks {
         let storage = StorageService::new(self.storage.clone(), self.transactions.clone());
         let notices = Notices::new(self.plugin.clone());
         let big = |server: StorageServer<StorageService>| {
-            server.max_decoding_message_size(MAX_MESSAGE).max_encoding_message_size(MAX_MESSAGE)
+            server
+                .max_decoding_message_size(LONGEST_FROM_PLUGIN)
+                .max_encoding_message_size(MAX_MESSAGE)
         };
         Routes::new(big(StorageServer::new(storage)))
             .add_service(
                 SystemViewServer::new(SystemService::new(self.system.clone()))
-                    .max_decoding_message_size(MAX_MESSAGE)
+                    .max_decoding_message_size(LONGEST_FROM_PLUGIN)
                     .max_encoding_message_size(MAX_MESSAGE),
             )
             .add_service(EventsServer::new(notices.clone()))

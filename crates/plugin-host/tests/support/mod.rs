@@ -10,9 +10,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
 use boltwork_logical::{
-    Backend, BoxFuture, Data, Error, Failure, Operation, PluginEnvironment, PluginId, PluginKind,
-    Plugins, Registration, Reply, Request, Running, Setup, SystemView, WrapInfo,
+    Backend, BoxFuture, Data, Entry, Error, Failure, Operation, PluginEnvironment, PluginId,
+    PluginKind, Plugins, Registration, Reply, Request, Running, Setup, Storage, SystemView,
+    WrapInfo,
 };
 use boltwork_plugin_host::{PluginHost, PluginHostConfig};
 
@@ -113,6 +115,16 @@ impl Server {
             command: name.into(),
             ..Registration::default()
         }
+    }
+
+    /// Changes the checksum that is registered for a secrets engine, behind the catalog's back.
+    pub async fn rewrite_checksum(&self, name: &str, version: &str, sha256: &str) {
+        let key = format!("secret/{name}/{version}");
+        let stored = self.catalog.get(&key).await.unwrap().unwrap();
+        let mut entry: serde_json::Value = serde_json::from_slice(&stored.value).unwrap();
+        let bytes = hex::decode(sha256).unwrap();
+        entry["sha256"] = base64::prelude::BASE64_STANDARD.encode(bytes).into();
+        self.catalog.put(Entry::new(key, entry.to_string().into_bytes())).await.unwrap();
     }
 
     /// Brings a backend up at a mount point, with storage of its own.

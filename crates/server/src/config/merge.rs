@@ -233,6 +233,35 @@ impl Merge {
             })?;
             plugins.file_uid = Some(uid);
         }
+        self.plugin_limits(section)
+    }
+
+    fn plugin_limits(&mut self, section: &mut Section<'_>) -> Result<(), Error> {
+        let plugins = &mut self.config.plugins;
+        for (key, limit) in [
+            ("plugin_max_memory", &mut plugins.max_memory),
+            ("plugin_max_open_files", &mut plugins.max_open_files),
+            ("plugin_max_processes", &mut plugins.max_processes),
+        ] {
+            let Some(most) = section.integer(key)? else { continue };
+            let most = u64::try_from(most).ok().filter(|most| *most > 0);
+            *limit = Some(most.ok_or_else(|| Error::Value {
+                place: section.place_of(key),
+                key: key.into(),
+                found: "a number that is not positive".into(),
+                wanted: "a positive number; leave the key out for no limit".into(),
+            })?);
+        }
+        const START: &str = "plugin_start_timeout";
+        if let Some(limit) = section.duration(START)? {
+            plugins.start_timeout = Some(limit).filter(|limit| !limit.is_zero());
+            plugins.start_timeout.ok_or_else(|| Error::Value {
+                place: section.place_of(START),
+                key: START.into(),
+                found: "none".into(),
+                wanted: "a positive duration".into(),
+            })?;
+        }
         Ok(())
     }
 

@@ -68,6 +68,14 @@ pub struct Plugins {
     pub file_uid: Option<u32>,
     /// `plugin_file_permissions`: permission bits executables may have.
     pub file_permissions: Option<u32>,
+    /// `plugin_max_memory`: bytes that a plugin process may write to.
+    pub max_memory: Option<u64>,
+    /// `plugin_max_open_files`: descriptors that a plugin process may have open.
+    pub max_open_files: Option<u64>,
+    /// `plugin_max_processes`: processes and threads of the server's user.
+    pub max_processes: Option<u64>,
+    /// `plugin_start_timeout`: how long a plugin may take until it is set up. Default 60 s.
+    pub start_timeout: Option<Duration>,
     /// `plugin_auto_register`: register what is declared, and nothing else that was declared once.
     pub auto_register: bool,
     /// The `plugin` stanzas of all files.

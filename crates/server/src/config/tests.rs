@@ -92,6 +92,8 @@ fn a_whole_configuration_is_read() {
         api_addr = "https://bw:8200" cluster_addr = "https://bw:8201" cluster_name = "one"
         plugin_directory = "/plugins" plugin_tmpdir = "/run/bw"
         plugin_file_uid = 1000 plugin_file_permissions = "0750"
+        plugin_max_memory = 1073741824 plugin_max_open_files = "256" plugin_max_processes = 4000
+        plugin_start_timeout = "5s"
         disable_mlock = "1" ui = true pid_file = "/run/bw.pid" raw_storage_endpoint = "true"
         default_lease_ttl = "30d" max_lease_ttl = 2764800
         log_level = "DEBUG" log_format = "json" log_file = "/log"
@@ -124,6 +126,10 @@ fn a_whole_configuration_is_read() {
     assert_eq!(config.addresses.api.as_deref(), Some("https://bw:8200"));
     assert_eq!(config.plugins.file_uid, Some(1000));
     assert_eq!(config.plugins.file_permissions, Some(0o750));
+    let plugins = &config.plugins;
+    let limits = (plugins.max_memory, plugins.max_open_files, plugins.max_processes);
+    assert_eq!(limits, (Some(1 << 30), Some(256), Some(4000)));
+    assert_eq!(plugins.start_timeout, Some(Duration::from_secs(5)));
     assert_eq!(config.leases.default_ttl, Duration::from_secs(30 * 86_400));
     assert_eq!((config.log.level, config.log.format), (LogLevel::Debug, LogFormat::Json));
     assert!(config.process.disable_mlock && config.process.ui && !config.cache.disabled);
@@ -177,6 +183,9 @@ fn what_is_wrong_is_refused_with_its_place_and_what_to_write() {
         ("log_level = \"loud\"", "log_level: found a string, wanted one of trace"),
         ("plugin_file_permissions = \"9\"", "in octal"),
         ("plugin_file_uid = -1", "wanted a user id"),
+        ("plugin_max_memory = 0", "plugin_max_memory: found a number that is not positive"),
+        ("plugin_max_open_files = \"many\"", "wanted a whole number"),
+        ("plugin_start_timeout = \"0s\"", "wanted a positive duration"),
         ("ui = ", "error parsing a.hcl: line 1, column 6: found the end of the text"),
         ("storage \"raft\" {}", "a.hcl:1:9: storage \"raft\" is not supported"),
         ("storage \"file\" { path = \"/x\" }", "write storage \"sqlite\""),

@@ -6,7 +6,7 @@ use boltwork_barrier::Barrier;
 use boltwork_core::{Core, CoreConfig};
 use boltwork_http::{Limits, ListenerConfig, TlsFiles};
 use boltwork_logical::{Plugins, Registration};
-use boltwork_plugin_host::{Declared, PluginHost, PluginHostConfig};
+use boltwork_plugin_host::{Declared, PluginHost, PluginHostConfig, PluginLimits};
 use boltwork_storage::{Cache, Memory, Physical, Sqlite, SqliteConfig};
 
 use crate::{
@@ -72,6 +72,16 @@ fn plugins(config: &Config, mlock: bool) -> Result<Arc<PluginHost>, String> {
     host.file_uid = config.plugins.file_uid;
     host.file_permissions = config.plugins.file_permissions;
     host.mlock = mlock;
+    host.limits = PluginLimits {
+        memory: config.plugins.max_memory,
+        open_files: config.plugins.max_open_files,
+        processes: config.plugins.max_processes,
+    };
+    if let Some(limit) = config.plugins.start_timeout {
+        host.start_timeout = limit;
+    }
+    // Nothing of ours starts a process but the plugin host.
+    host.adopt_orphans = true;
     host.builtins = builtins::all();
     host.declared = declared_plugins(config);
     PluginHost::new(host).map_err(|e| e.to_string())

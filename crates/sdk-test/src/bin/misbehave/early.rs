@@ -1,21 +1,25 @@
-//! A program that is registered as a plugin and does, before or at the handshake, what its first
-//! argument says. Whoever starts it has to get rid of it and say what was wrong.
+//! What goes wrong before or at the handshake. Whoever starts it has to get rid of it and say what
+//! was wrong.
 //!
-//! Left out on purpose: everything that needs gRPC. The Go mock plugin does that.
+//! Left out on purpose: everything that needs gRPC (`faults`, `engine`).
 
 use base64::Engine as _;
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Longer than any server waits; a test that finds the process alive then has found a leak.
-const LONG: Duration = Duration::from_secs(3600);
+pub const LONG: Duration = Duration::from_secs(3600);
 
-fn main() {
-    let mode = std::env::args().nth(1).unwrap_or_default();
-    match mode.as_str() {
+/// Does what this mode says.
+pub fn run(mode: &str) {
+    match mode {
         // A program that was not made to be a plugin.
-        "usage" => eprintln!("usage: misbehave MODE"),
+        "usage" => {
+            eprintln!("usage: misbehave MODE");
+            std::process::exit(0);
+        }
         "exits" => {
             eprintln!("cannot find the file that I was told to read");
             std::process::exit(7);
@@ -31,6 +35,9 @@ fn main() {
             rustix::stdio::dup2_stdout(null).expect("stdout can be replaced");
             wait();
         }
+        "endless-stderr" => loop {
+            eprintln!("{}", "x".repeat(4096));
+        },
         "endless" => loop {
             say(&"x".repeat(4096));
         },
@@ -57,7 +64,7 @@ fn say(text: &str) {
     }
 }
 
-fn wait() -> ! {
+pub fn wait() -> ! {
     loop {
         std::thread::sleep(LONG);
     }
@@ -74,11 +81,15 @@ fn certificate() -> String {
     base64::engine::general_purpose::STANDARD_NO_PAD.encode(made.cert.der())
 }
 
+/// Where this plugin's sockets are.
+pub fn folder() -> PathBuf {
+    let named = std::env::var_os("PLUGIN_UNIX_SOCKET_DIR").filter(|folder| !folder.is_empty());
+    named.map_or_else(std::env::temp_dir, PathBuf::from)
+}
+
 /// Accepts connections and never says a word.
 fn mute() -> ! {
-    let folder = std::env::var("PLUGIN_UNIX_SOCKET_DIR").or_else(|_| std::env::var("TMPDIR"));
-    let folder = folder.unwrap_or_else(|_| "/tmp".to_owned());
-    let path = format!("{folder}/mute{}", std::process::id());
+    let path = format!("{}/mute{}", folder().display(), std::process::id());
     let listener = UnixListener::bind(&path).expect("a socket");
     say(&format!("1|5|unix|{path}|grpc|{}\n", certificate()));
     for mut stream in listener.incoming().flatten() {
