@@ -99,14 +99,14 @@ impl Instance {
     pub async fn new_user(&self, user: NewUser) -> Result<MadeUser, Failed> {
         let secret = text_of(&user.credential);
         let call = self.database.new_user(user);
-        self.call_with("create a user", secret.as_deref(), call).await
+        self.call_with("create a user", secret.as_ref().map(|text| text.as_str()), call).await
     }
 
     /// Changes a user.
     pub async fn update_user(&self, change: UserChange) -> Result<(), Failed> {
         let secret = change.credential.as_ref().and_then(|(credential, _)| text_of(credential));
         let call = self.database.update_user(change);
-        self.call_with("update a user", secret.as_deref(), call).await
+        self.call_with("update a user", secret.as_ref().map(|text| text.as_str()), call).await
     }
 
     /// Removes a user, who may be gone already.
