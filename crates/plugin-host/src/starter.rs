@@ -207,7 +207,9 @@ impl Starter {
         member: Member,
         setup: &Setup,
     ) -> Result<Facts, HostError> {
-        let nowhere = nowhere::setup(&self.rules.version, setup.config.clone(), true);
+        let mut nowhere = nowhere::setup(&self.rules.version, setup.config.clone(), true);
+        // Some plugins refuse a setup without it, kv of version 2 for one.
+        nowhere.backend_uuid.clone_from(&setup.backend_uuid);
         let live = self.set_up(entry, member, &nowhere).await?;
         let facts = live.facts.clone();
         live.clean_up().await;
