@@ -11,7 +11,7 @@ SECRETS_KV=v0.25.0
 # Go plugins that other people wrote, each the package of a program in a module
 # of its own, as `go install` takes it. They are built unmodified and driven by
 # tests/e2e/tests/compatibility. All are under the Mozilla Public License 2.0.
-# The last two are old on purpose: their SDK knows the protocols 3 and 4 only.
+# The last one is old on purpose: its SDK knows the protocols 3 and 4 only.
 FOREIGN_PLUGINS=(
     github.com/hashicorp/vault-plugin-auth-jwt/cmd/vault-plugin-auth-jwt@v0.26.1
     github.com/hashicorp/vault-plugin-auth-kubernetes/cmd/vault-plugin-auth-kubernetes@v0.23.1
@@ -20,5 +20,4 @@ FOREIGN_PLUGINS=(
     github.com/hashicorp/vault-plugin-database-redis/cmd/vault-plugin-database-redis@v0.7.0
     github.com/hashicorp/vault-plugin-database-elasticsearch/cmd/vault-plugin-database-elasticsearch@v0.19.0
     github.com/hashicorp/vault-plugin-secrets-kv/cmd/vault-plugin-secrets-kv@v0.5.5
-    github.com/hashicorp/vault-plugin-database-elasticsearch/cmd/vault-plugin-database-elasticsearch@v0.5.4
 )

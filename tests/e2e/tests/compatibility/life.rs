@@ -1,7 +1,7 @@
 //! The life that every secret and auth plugin is led through.
 //!
-//! Left out on purpose: what a plugin is put to, which is its scenario; and database plugins, which
-//! live below the database engine.
+//! Left out on purpose: what a plugin is put to, which is its scenario; and the life of database
+//! plugins (`databases`).
 
 use crate::table::{self, Built, Row};
 use boltwork_e2e::{Api, Plugin, Server, process, tools, wait_for};
@@ -131,7 +131,8 @@ pub fn kill(server: &Server) {
     }
 }
 
-fn pids(server: &Server) -> Vec<u32> {
+/// The processes of plugins that run now.
+pub fn pids(server: &Server) -> Vec<u32> {
     server.plugins_running().iter().map(|process| process.pid).collect()
 }
 

@@ -9,9 +9,12 @@
 //! Left out on purpose: what the plugins themselves guarantee; their authors test that.
 
 mod auth;
+mod cache;
+mod databases;
 mod directory;
 mod kubernetes;
 mod life;
+mod search;
 mod secrets;
 mod signed;
 mod table;

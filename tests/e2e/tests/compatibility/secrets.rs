@@ -54,6 +54,17 @@ fn vault_plugin_secrets_kv() {
     lead(&foreign, &Kv);
 }
 
+#[test]
+fn vault_plugin_secrets_kv_of_2020() {
+    let foreign = Foreign {
+        plugin: "vault-plugin-secrets-kv@v0.5.5",
+        kind: "secret",
+        scenario: "the same, over the protocol of before Vault 1.12",
+        env: &[],
+    };
+    lead(&foreign, &Kv);
+}
+
 struct Kubernetes(Cluster);
 
 impl Scenario for Kubernetes {

@@ -13,7 +13,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub const PLUGINS: &[&str] = &[
     "vault-plugin-auth-jwt@v0.26.1",
     "vault-plugin-auth-kubernetes@v0.23.1",
+    "vault-plugin-database-elasticsearch@v0.19.0",
+    "vault-plugin-database-redis@v0.7.0",
     "vault-plugin-secrets-kv@v0.25.0",
+    "vault-plugin-secrets-kv@v0.5.5",
     "vault-plugin-secrets-kubernetes@v0.12.0",
     "vault-plugin-secrets-openldap@v0.17.0",
 ];
