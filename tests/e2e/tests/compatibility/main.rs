@@ -4,7 +4,7 @@
 //! and written there.
 //!
 //! A test's name is the program's. What a plugin manages is the real thing where a test machine
-//! can have it (`slapd`), and an HTTP server that stands in for it where not.
+//! can have it (`redis-server`, `slapd`), and an HTTP server that stands in for it where not.
 //!
 //! Left out on purpose: what the plugins themselves guarantee; their authors test that.
 
