@@ -21,6 +21,7 @@ use crate::channel::Channel;
 use crate::handshake::Network;
 use crate::proto::plugin::ConnInfo;
 use crate::server::{Serving, Socket};
+use crate::transport::answering::Pace;
 use crate::{Error, tls::PeerTls};
 
 /// How long a dialler waits for an announcement, and how long an announcement waits for a dialler.
@@ -82,7 +83,8 @@ impl Broker {
     /// Serves the routes that `routes` makes on a connection of their own, until the returned
     /// value is dropped or the broker closes. Tell the peer the [`Accepted::id`].
     ///
-    /// The peer must prove the same certificate as on the main connection.
+    /// The peer must prove the same certificate as on the main connection. What answers a call must
+    /// not compute for long before it waits for something: other calls of the peer wait meanwhile.
     pub async fn accept(&self, routes: impl FnOnce(u32) -> Routes) -> Result<Accepted, Error> {
         // Wraps after four thousand million; zero is nobody's number.
         let id = self.0.last.fetch_add(1, Ordering::Relaxed).wrapping_add(1).max(1);
@@ -100,7 +102,7 @@ impl Broker {
             address: utf8(socket.path())?,
             knock: None,
         };
-        let serving = socket.serve(self.0.tls.as_ref(), routes);
+        let serving = socket.serve(self.0.tls.as_ref(), routes, Pace::AtOnce);
         let mut closed = self.0.closed.subscribe();
         tokio::select! {
             sent = self.0.outgoing.send(announcement) => sent.map_err(|_| Error::BrokerClosed)?,

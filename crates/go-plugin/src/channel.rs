@@ -9,16 +9,17 @@
 
 use std::fmt;
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
+use h2::client::{Builder, Connection, SendRequest};
 use http::uri::{Authority, Scheme, Uri};
 use http::{Request, Response};
-use hyper::body::Incoming;
-use hyper::client::conn::http2::{Builder, SendRequest};
-use hyper::rt::{Read, Write};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 use tonic::Status;
@@ -26,8 +27,14 @@ use tonic::body::Body;
 
 use crate::Error;
 use crate::handshake::Network;
-use crate::http2;
 use crate::tls::PeerTls;
+use crate::transport::frames::PREFACE;
+use crate::transport::incoming::Incoming;
+use crate::transport::outgoing::Outgoing;
+use crate::transport::pipe::Pipe;
+use crate::transport::socket::Socket;
+use crate::transport::turn::Turn;
+use crate::transport::{self, lost};
 
 /// A connection to one peer process. Cheap to clone; all clones share the connection.
 ///
@@ -35,8 +42,10 @@ use crate::tls::PeerTls;
 /// [`MAX_MESSAGE`](crate::MAX_MESSAGE).
 #[derive(Clone)]
 pub struct Channel {
-    sender: SendRequest<Body>,
+    sender: SendRequest<Bytes>,
     authority: Arc<Authority>,
+    /// Whether the connection's task has ended.
+    ended: Arc<AtomicBool>,
 }
 
 impl fmt::Debug for Channel {
@@ -60,7 +69,8 @@ impl Channel {
         match network {
             Network::Unix => {
                 let stream = UnixStream::connect(address).await.map_err(|why| failed(&why))?;
-                secure(stream, tls).await.map_err(|why| failed(&why))
+                let socket = Socket::new(stream).map_err(|why| failed(&why))?;
+                secure(socket, tls).await.map_err(|why| failed(&why))
             }
             Network::Tcp => {
                 let loopback = address.parse::<std::net::SocketAddr>().ok();
@@ -77,7 +87,7 @@ impl Channel {
 
     /// Whether the connection has ended; every further call fails at once.
     pub fn is_closed(&self) -> bool {
-        self.sender.is_closed()
+        self.ended.load(Ordering::Acquire)
     }
 }
 
@@ -85,35 +95,70 @@ type Boxed = Box<dyn std::error::Error + Send + Sync>;
 
 async fn secure<S>(stream: S, tls: Option<&PeerTls>) -> Result<Channel, Boxed>
 where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let Some(tls) = tls else {
-        return open(TokioIo::new(stream), "unused".to_owned()).await;
+        return open(stream, "unused".to_owned()).await;
     };
     let connector = TlsConnector::from(tls.client.clone());
     let stream = connector.connect(tls.name.clone(), stream).await?;
-    open(TokioIo::new(stream), tls.name.to_str().into_owned()).await
+    open(stream, tls.name.to_str().into_owned()).await
 }
 
-async fn open<I>(io: I, authority: String) -> Result<Channel, Boxed>
+/// Over what is connected already.
+pub(crate) async fn open<S>(io: S, authority: String) -> Result<Channel, Boxed>
 where
-    I: Read + Write + Unpin + Send + 'static,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let authority = Arc::new(Authority::try_from(authority)?);
-    let (sender, connection) = Builder::new(TokioExecutor::new())
-        .timer(TokioTimer::new())
-        .initial_stream_window_size(http2::STREAM_WINDOW)
-        .initial_connection_window_size(http2::CONNECTION_WINDOW)
-        .max_frame_size(http2::FRAME)
-        .max_header_list_size(http2::HEADERS)
-        .handshake(io)
+    let pipe = Pipe::new(io, PREFACE);
+    let (sender, connection) = Builder::new()
+        .initial_window_size(transport::STREAM_WINDOW)
+        .initial_connection_window_size(transport::CONNECTION_WINDOW)
+        .max_frame_size(transport::FRAME)
+        .max_header_list_size(transport::HEADERS)
+        .enable_push(false)
+        .handshake(pipe.clone())
         .await?;
+    let ended = Arc::new(AtomicBool::new(false));
+    let turn = Turn::new();
+    let driving = Driving { connection, pipe, turn, _ended: Ended(ended.clone()) };
     tokio::spawn(async move {
-        if let Err(why) = connection.await {
+        if let Err(why) = driving.await {
             tracing::debug!(error = %why, "connection to a plugin process ended");
         }
     });
-    Ok(Channel { sender, authority })
+    Ok(Channel { sender, authority, ended })
+}
+
+/// Says that a connection has ended, also when its task is dropped.
+struct Ended(Arc<AtomicBool>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+/// What moves a connection's frames.
+struct Driving<S: AsyncRead + AsyncWrite + Unpin> {
+    connection: Connection<Pipe<S>, Bytes>,
+    pipe: Pipe<S>,
+    turn: Turn,
+    _ended: Ended,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driving<S> {
+    type Output = io::Result<()>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { connection, pipe, turn, .. } = &mut *self;
+        let polled = turn.poll(cx, |cx| Pin::new(&mut *connection).poll(cx));
+        match pipe.settle(cx) {
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Ready(Ok(())) | Poll::Pending => polled.map_err(io::Error::other),
+        }
+    }
 }
 
 type Answer = Pin<Box<dyn Future<Output = Result<Response<Incoming>, Status>> + Send>>;
@@ -124,7 +169,9 @@ impl tower::Service<Request<Body>> for Channel {
     type Future = Answer;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Status>> {
-        self.sender.poll_ready(context).map_err(lost)
+        // A lost connection is said by the call: the generated clients make an unknown error of what
+        // stands here.
+        self.sender.poll_ready(context).map(|_| Ok(()))
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Answer {
@@ -138,21 +185,16 @@ impl tower::Service<Request<Body>> for Channel {
                 return Box::pin(std::future::ready(Err(status)));
             }
         }
-        let answer = self.sender.send_request(request);
-        Box::pin(async move { answer.await.map_err(lost) })
+        let (head, body) = request.into_parts();
+        let sent = self.sender.send_request(Request::from_parts(head, ()), false);
+        Box::pin(async move {
+            let (answer, stream) = sent.map_err(lost)?;
+            let mut sending = Outgoing::new(body, stream);
+            // A single message is gone after this; a stream goes on beside its answer.
+            if futures_util::poll!(&mut sending).is_pending() {
+                tokio::spawn(sending);
+            }
+            Ok(answer.await.map_err(lost)?.map(Incoming::new))
+        })
     }
-}
-
-/// A lost connection is `Unavailable`, as in other gRPC libraries; a stream that the peer reset
-/// keeps the code that the reset stands for.
-fn lost(error: hyper::Error) -> Status {
-    let reset = std::error::Error::source(&error)
-        .and_then(|source| source.downcast_ref::<h2::Error>())
-        .is_some_and(|h2| h2.is_reset());
-    if reset {
-        return Status::from_error(Box::new(error));
-    }
-    let mut status = Status::unavailable(format!("the connection to the process is lost: {error}"));
-    status.set_source(Arc::new(error));
-    status
 }

@@ -14,7 +14,7 @@ mod channel;
 mod error;
 pub mod handshake;
 pub mod host;
-mod http2;
+
 pub mod log;
 mod pidfd;
 pub mod plugin;
@@ -23,6 +23,7 @@ pub mod proto;
 mod server;
 mod services;
 pub mod tls;
+mod transport;
 mod validity;
 
 pub use broker::Broker;

@@ -21,6 +21,7 @@ use crate::pidfd::ProcessEnd;
 use crate::server::{Serving, Socket};
 use crate::services::{Output, Standard};
 use crate::tls::{Identity, PeerTls, certificates_from_pem};
+use crate::transport::answering::Pace;
 use crate::{Error, handshake::Negotiated};
 
 /// How long what is still running may take once serving has ended. Hosts wait two seconds.
@@ -142,7 +143,7 @@ pub async fn serve(config: ServeConfig) -> Result<(), Error> {
         address: socket.path().to_string_lossy().into_owned(),
         certificate,
     };
-    let _serving: Serving = socket.serve(tls.as_ref(), routes);
+    let _serving: Serving = socket.serve(tls.as_ref(), routes, Pace::Apart);
     // Ctrl-C in a terminal reaches the whole group; when to stop is the host's decision.
     let mut interrupts =
         signal(SignalKind::interrupt()).map_err(Error::io("ignoring interrupts"))?;

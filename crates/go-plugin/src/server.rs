@@ -7,18 +7,15 @@
 //! Left out: graceful stops, and listening anywhere but on unix sockets.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::server::conn::http2::Builder;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 use tonic::service::Routes;
 
-use crate::http2;
+use crate::transport::answering::{self, Pace};
+use crate::transport::socket::Socket as Stream;
 use crate::{Error, tls::PeerTls};
 
 /// Connections to one socket at the same time. A peer needs one.
@@ -62,9 +59,9 @@ impl Socket {
     }
 
     /// Serves `routes` until the returned value is dropped.
-    pub fn serve(self, tls: Option<&PeerTls>, routes: Routes) -> Serving {
+    pub fn serve(self, tls: Option<&PeerTls>, routes: Routes, pace: Pace) -> Serving {
         let tls = tls.map(|tls| TlsAcceptor::from(tls.server.clone()));
-        let task = tokio::spawn(accept(self.listener, tls, routes.prepare()));
+        let task = tokio::spawn(accept(self.listener, tls, routes.prepare(), pace));
         Serving { task: task.abort_handle(), _file: self.file }
     }
 }
@@ -91,10 +88,9 @@ impl Drop for Serving {
     }
 }
 
-async fn accept(listener: UnixListener, tls: Option<TlsAcceptor>, routes: Routes) {
+async fn accept(listener: UnixListener, tls: Option<TlsAcceptor>, routes: Routes, pace: Pace) {
     // Dropped with this task, and every connection with it.
     let mut connections = JoinSet::new();
-    let builder = Arc::new(builder());
     loop {
         while connections.len() >= CONNECTIONS {
             connections.join_next().await;
@@ -103,7 +99,7 @@ async fn accept(listener: UnixListener, tls: Option<TlsAcceptor>, routes: Routes
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(connection(stream, tls.clone(), builder.clone(), routes.clone()));
+                    connections.spawn(connection(stream, tls.clone(), routes.clone(), pace));
                 }
                 Err(why) => {
                     tracing::warn!(error = %why, "cannot accept a connection on a plugin socket");
@@ -114,43 +110,27 @@ async fn accept(listener: UnixListener, tls: Option<TlsAcceptor>, routes: Routes
     }
 }
 
-fn builder() -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder
-        .timer(TokioTimer::new())
-        .initial_stream_window_size(http2::STREAM_WINDOW)
-        .initial_connection_window_size(http2::CONNECTION_WINDOW)
-        .max_frame_size(http2::FRAME)
-        .max_header_list_size(http2::HEADERS)
-        .max_concurrent_streams(http2::STREAMS)
-        .max_pending_accept_reset_streams(http2::CANCELLED)
-        .auto_date_header(false);
-    builder
-}
-
-async fn connection(
-    stream: UnixStream,
-    tls: Option<TlsAcceptor>,
-    builder: Arc<Builder<TokioExecutor>>,
-    routes: Routes,
-) {
-    let service = TowerToHyperService::new(routes);
-    let served = match tls {
-        None => builder.serve_connection(TokioIo::new(stream), service).await,
-        Some(acceptor) => {
-            let stream = match tokio::time::timeout(TLS_TIME, acceptor.accept(stream)).await {
-                Ok(Ok(stream)) => stream,
-                Ok(Err(why)) => {
-                    tracing::warn!(error = %why, "refused a connection on a plugin socket");
-                    return;
-                }
-                Err(_) => {
-                    tracing::warn!("no TLS handshake in time on a plugin socket");
-                    return;
-                }
-            };
-            builder.serve_connection(TokioIo::new(stream), service).await
+async fn connection(stream: UnixStream, tls: Option<TlsAcceptor>, routes: Routes, pace: Pace) {
+    let stream = match Stream::new(stream) {
+        Ok(stream) => stream,
+        Err(why) => {
+            tracing::warn!(error = %why, "cannot watch a connection on a plugin socket");
+            return;
         }
+    };
+    let served = match tls {
+        None => answering::serve(stream, routes, pace).await,
+        Some(acceptor) => match tokio::time::timeout(TLS_TIME, acceptor.accept(stream)).await {
+            Ok(Ok(stream)) => answering::serve(stream, routes, pace).await,
+            Ok(Err(why)) => {
+                tracing::warn!(error = %why, "refused a connection on a plugin socket");
+                return;
+            }
+            Err(_) => {
+                tracing::warn!("no TLS handshake in time on a plugin socket");
+                return;
+            }
+        },
     };
     if let Err(why) = served {
         tracing::debug!(error = %why, "connection from a plugin process ended");

@@ -16,6 +16,7 @@ use crate::proto::plugin::grpc_broker_client::GrpcBrokerClient;
 use crate::server::{Serving, Socket};
 use crate::services::{Output, Standard, listen};
 use crate::tls::Identity;
+use crate::transport::answering::Pace;
 use crate::{Error, MAX_MESSAGE};
 
 /// A plugin that is served by the process that calls it. Ends when the last clone is dropped.
@@ -60,7 +61,7 @@ impl Loopback {
         let routes = standard.add_to(routes(&context));
         let socket = Socket::bind(folder.path(), "plugin")?;
         let path = socket.path().to_string_lossy().into_owned();
-        let serving = socket.serve(Some(&plugin_tls), routes);
+        let serving = socket.serve(Some(&plugin_tls), routes, Pace::Apart);
 
         let channel = Channel::connect(Network::Unix, &path, Some(&host_tls)).await?;
         let (host, announcements) = Broker::new(Some(host_tls), sockets);
