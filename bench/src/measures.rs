@@ -15,6 +15,9 @@ const KEYS: usize = 1000;
 /// Connections of a busy server, where the plan's number is that of an ordinary one.
 const MANY_CONNECTIONS: usize = 64;
 
+/// The engine as each server's users have it as a plugin: in Rust under Boltwork, in Go under OpenBao.
+const OWN_EACH: &str = "kv v2 read, our plugin / the Go plugin";
+
 /// Distinct requests that each connection prepares for a measure of writes.
 const WRITES: usize = 4000;
 
@@ -79,8 +82,11 @@ pub fn all(plan: Plan) -> Option<Vec<Row>> {
     external(&pair.theirs, &our_kv, "rust");
     for connections in [plan.connections, MANY_CONNECTIONS] {
         let plan = Plan { connections, ..plan };
-        let (name, aim) = ("kv v2 read, our plugin", Aim::AtLeast(5.0));
-        rows.push(throughput(plan, &pair, name, aim, reads("rust/data/")));
+        let name = "kv v2 read, our plugin";
+        rows.push(throughput(plan, &pair, name, Aim::None, reads("rust/data/")));
+        if tools::go_kv().is_some() {
+            rows.push(throughput(plan, &pair, OWN_EACH, Aim::AtLeast(5.0), own_script));
+        }
     }
     rows.push(spawn::row(plan, &pair, "our plugin", "rust"));
     rows.push(latency(plan, &pair, "kv v2 read, built in, 1 connection", Aim::None, "v2/data/"));
@@ -172,6 +178,14 @@ fn read_script(server: &Server, path: &str, connection: usize) -> Script {
         |key: usize| load::request("GET", &format!("{path}key{key}"), server.token(), None);
     // Every connection begins elsewhere, or all would ask for the same key at once.
     (0..KEYS).map(|key| request((key + connection * 61) % KEYS)).collect()
+}
+
+fn own_script(server: &Server, connection: usize) -> Script {
+    let path = match server.kind() {
+        Kind::Boltwork => "rust/data/",
+        Kind::Bao => "go/data/",
+    };
+    read_script(server, path, connection)
 }
 
 fn write_script(server: &Server, connection: usize) -> Script {
