@@ -22,9 +22,39 @@ const SIGNS: [&str; 8] = [
     "parsing certificate",
     "plugin tls init",
 ];
-/// What they write when they do not trust the server.
-const DISTRUST: [&str; 5] =
-    ["x509", "certificate signed by", "tls:", "UnknownIssuer", "certificate"];
+/// Words of servers, of Go's TLS and of ours, and what is to be done about them. The first that
+/// matches counts: the last ones are in many sentences.
+const REMEDIES: [(&[&str], &str); 7] = [
+    (
+        &["it has expired"],
+        "the token had expired before it was unwrapped: the plugin took too long, or a clock was set",
+    ),
+    (
+        &["unwrapped already", "is not valid or does not exist"],
+        "somebody else unwrapped its token first: the audit log names who, at sys/wrapping/unwrap",
+    ),
+    (
+        &["wrapping token"],
+        "what it presented is not what it was given: look for what changes VAULT_UNWRAP_TOKEN or \
+         BAO_UNWRAP_TOKEN between here and there, a script around the plugin for one",
+    ),
+    (
+        &["CertificateRequired", "certificate required"],
+        "the listener demands a client certificate: register it with -client-cert=FILE and \
+         -client-key=FILE in its args",
+    ),
+    (
+        &["not valid for name", "NotValidForName", "certificate is valid for", "any IP SANs"],
+        "the listener's certificate is for another name: set api_addr to one that it has, or \
+         register the plugin with -tls-server-name=NAME in its args",
+    ),
+    (&["cannot be used", "no such file"], "it cannot use a file that its args or its env name"),
+    (
+        &["x509", "tls:", "certificate"],
+        "it does not trust the server's certificate: register it with -ca-cert=FILE in its args, or \
+         with VAULT_CACERT in its env",
+    ),
+];
 
 /// Whether the server can be reached at the address that plugins are told.
 pub(crate) async fn check_address(addr: &str) -> Result<(), HostError> {
@@ -88,17 +118,16 @@ pub(crate) fn explain(error: HostError, addr: &str) -> HostError {
     let Some(said) = stderr.iter().rev().map(|line| said(line)).find(|said| is_sign(said)) else {
         return error;
     };
-    let advice = if said.contains("wrapping token") {
-        "it was used by somebody else, or came too late"
-    } else if DISTRUST.iter().any(|word| said.contains(word)) {
-        "it does not trust the server's certificate: register it with -ca-cert=FILE in its args, \
-         or with VAULT_CACERT in its env"
-    } else {
-        "set api_addr to an address at which this machine reaches the server"
-    };
+    let advice = advice(&said);
     HostError::Bootstrap(format!(
         "it could not unwrap its certificate at api_addr {addr:?} ({advice}); it said: {said}"
     ))
+}
+
+fn advice(said: &str) -> &'static str {
+    let fits = |words: &&[&str]| words.iter().any(|word| said.contains(word));
+    let found = REMEDIES.iter().find(|(words, _)| fits(words));
+    found.map_or("set api_addr to an address at which this machine reaches the server", |it| it.1)
 }
 
 fn is_sign(said: &str) -> bool {
@@ -166,10 +195,25 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_was_refused_is_told_with_the_servers_reason() {
-        let line = r#"{"@level":"error","@message":"plugin tls init","error":"error during token unwrap request: Error making API request.\n\nCode: 400. Errors:\n\n* wrapping token is not valid or does not exist: it has expired"}"#;
-        let text = explain(exited(&[line]), "http://h:1").to_string();
-        assert!(text.contains("it has expired") && !text.contains('\n'), "{text}");
+    fn a_token_that_was_refused_is_told_with_the_servers_reason_and_what_to_do() {
+        for (reason, advice) in [
+            ("wrapping token is not valid or does not exist: it has expired", "took too long"),
+            (
+                "wrapping token is not valid or does not exist: it was unwrapped already",
+                "audit log",
+            ),
+            (
+                "error validating wrapping token: wrapping token signature could not be validated",
+                "VAULT_UNWRAP_TOKEN",
+            ),
+        ] {
+            let line = format!(
+                r#"{{"@level":"error","@message":"plugin tls init","error":"error during token unwrap request: Error making API request.\n\nCode: 400. Errors:\n\n* {reason}"}}"#
+            );
+            let text = explain(exited(&[&line]), "http://h:1").to_string();
+            assert!(text.contains(reason) && !text.contains('\n'), "{text}");
+            assert!(text.contains(advice), "{text}");
+        }
     }
 
     #[test]

@@ -3,9 +3,12 @@
 //!
 //! Left out on purpose: what they share with newer plugins (`external_plugins`).
 
+mod tokens;
+
 use boltwork_e2e::{Api, Plugin, Server, Setup, Storage, process, tools};
 use serde_json::json;
 use std::fs;
+use std::path::Path;
 
 /// A server with the Go mock, restricted to the old protocols.
 fn older(setup: Setup) -> Option<(Server, Plugin)> {
@@ -114,15 +117,16 @@ fn an_api_addr_that_leads_nowhere_is_named_when_the_plugin_is_registered() {
     assert_eq!(internal(&server.api(), "new"), "bar");
 }
 
-/// Our kv engine, which knows the newest protocol too, behind a script by which it does not.
-fn older_kv(server: &Server) -> Plugin {
+/// A plugin behind a script by which it does not know the newest protocol. `lines` are run before it
+/// in each of its processes.
+fn behind_script(server: &Server, program: &Path, name: &str, lines: &str) -> Plugin {
     let script = format!(
-        "#!/bin/sh\ncase $PLUGIN_PROTOCOL_VERSIONS in *5*) exit 1;; esac\nexec '{}' \"$@\"\n",
-        tools::our_kv().display()
+        "#!/bin/sh\ncase $PLUGIN_PROTOCOL_VERSIONS in *5*) exit 1;; esac\n{lines}\nexec '{}' \"$@\"\n",
+        program.display()
     );
-    let made = server.folder().join("older-kv.made");
+    let made = server.folder().join(format!("{name}.made"));
     fs::write(&made, script).expect("the script is written");
-    server.install(&made, "older-kv")
+    server.install(&made, name)
 }
 
 #[test]
@@ -132,7 +136,8 @@ fn a_plugin_of_our_sdk_unwraps_its_certificate_and_lives_over_protocol_4() {
     };
     let api = server.api();
     // Arguments as they are registered with plugins of old.
-    let plugin = older_kv(&server).args(&["-ca-cert=/nowhere.pem"]);
+    let plugin =
+        behind_script(&server, &tools::our_kv(), "older-kv", "").args(&["-ca-cert=/nowhere.pem"]);
     if !server.is_bao() {
         let said = plugin.register(&api).status(400).errors();
         assert!(said.contains("/nowhere.pem cannot be used"), "{said}");
