@@ -79,7 +79,7 @@ pub struct Setup {
     /// `log_level`.
     pub log_level: &'static str,
     /// `api_addr`; the listener's if it is not said, none at all if it is empty.
-    pub api_addr: Option<&'static str>,
+    pub api_addr: Option<String>,
 }
 
 impl Default for Setup {
@@ -237,7 +237,7 @@ impl Server {
             Kind::Boltwork => "disable_mlock = true".to_owned(),
             Kind::Bao => format!("cluster_addr = \"https://127.0.0.1:{}\"", port + 1),
         };
-        let api_addr = match self.setup.api_addr {
+        let api_addr = match self.setup.api_addr.as_deref() {
             None => format!("api_addr = \"http://127.0.0.1:{port}\""),
             Some("") => String::new(),
             Some(address) => format!("api_addr = \"{address}\""),

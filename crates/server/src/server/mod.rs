@@ -1,5 +1,6 @@
 //! `boltwork server`: from the command line to the last goodbye.
 
+mod address;
 mod assembly;
 mod banner;
 mod dev;
@@ -92,7 +93,7 @@ async fn serve(config: Config, flags: &Flags) -> Result<(), String> {
     let dev = flags.dev.as_ref();
     // Before anything runs that would have to be stopped.
     let mut signals = Signals::new().map_err(|e| format!("signals cannot be received: {e}"))?;
-    let api_addr = api_addr(&config);
+    let api_addr = address::api_addr(&config);
     let (core, host) = assembly::core(&config, api_addr.clone(), dev.is_some())?;
     let (stop, stopping) = watch::channel(false);
     let mut listeners = Vec::new();
@@ -120,19 +121,6 @@ async fn serve(config: Config, flags: &Flags) -> Result<(), String> {
     Core::shut_down(&core).await;
     drop(pid_file);
     Ok(())
-}
-
-/// The address that clients and plugins are told: as configured, or that of the first listener.
-fn api_addr(config: &Config) -> String {
-    if let Some(address) = &config.addresses.api {
-        return address.clone();
-    }
-    let Some(first) = config.listeners.first() else { return String::new() };
-    let scheme = if first.tls.is_some() { "https" } else { "http" };
-    let address = first.address.replace("0.0.0.0", "127.0.0.1").replace("[::]", "[::1]");
-    let derived = format!("{scheme}://{address}");
-    tracing::debug!(api_addr = derived, "no api_addr is configured; using the first listener's");
-    derived
 }
 
 /// SIGHUP: of the configuration, what it declares as plugins is taken over. If it cannot be read,

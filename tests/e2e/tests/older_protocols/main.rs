@@ -83,21 +83,25 @@ fn a_plugin_registered_under_the_wrong_type_is_refused_over_protocol_4_too() {
 }
 
 #[test]
-fn without_an_api_addr_one_is_derived_from_the_only_listener() {
-    let Some((server, plugin)) = older(Setup { api_addr: Some(""), ..Setup::default() }) else {
-        return;
-    };
+fn without_an_api_addr_one_is_derived_from_the_only_listener_and_logged_once() {
+    let setup = Setup { api_addr: Some(String::new()), log_level: "info", ..Setup::default() };
+    let Some((server, plugin)) = older(setup) else { return };
     if server.is_bao() {
         return tools::skip("OpenBao derives no address");
     }
     server.run(&plugin, "old");
     assert_eq!(internal(&server.api(), "old"), "bar");
+    let log = server.log();
+    let told: Vec<&str> =
+        log.lines().filter(|line| line.contains("no api_addr is configured")).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains(&server.url()), "{told:?}");
 }
 
 #[test]
 fn an_api_addr_that_leads_nowhere_is_named_when_the_plugin_is_registered() {
     // The discard port: nothing listens there.
-    let setup = Setup { api_addr: Some("http://127.0.0.1:9"), ..Setup::default() };
+    let setup = Setup { api_addr: Some("http://127.0.0.1:9".to_owned()), ..Setup::default() };
     let Some((server, plugin)) = older(setup) else { return };
     if server.is_bao() {
         return tools::skip("OpenBao registers it, and fails at the mount");
