@@ -14,7 +14,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use zeroize::Zeroizing;
 
 use crate::address::Address;
-use crate::connection::{self, BodyError, Sender};
+use crate::connection::{self, BodyError, Connection};
 use crate::error::{ApiError, Error};
 use crate::json::Json;
 use crate::secret::Secret;
@@ -173,7 +173,7 @@ impl Response {
 pub struct Client {
     config: Config,
     tls: Arc<rustls::ClientConfig>,
-    idle: Mutex<Option<Sender>>,
+    idle: Mutex<Option<Connection>>,
 }
 
 impl Client {
@@ -337,17 +337,15 @@ impl Client {
     ) -> Result<(http::response::Parts, Zeroizing<Vec<u8>>), Error> {
         let url = format!("{}{target}", address.origin);
         let own = *address == self.config.address;
-        let mut sender = match self.take_idle(own).await {
-            Some(sender) => sender,
+        let mut connection = match self.take_idle(own).await {
+            Some(connection) => connection,
             None => connection::open(address, &self.tls, self.config.tls.server_name.as_deref())
                 .await
                 .map_err(|reason| broken(call, &url, &reason, true))?,
         };
         let request = self.request(address, call, target)?;
-        let response = sender
-            .send_request(request)
-            .await
-            .map_err(|e| broken(call, &url, &e.to_string(), e.is_canceled()))?;
+        let response = connection.send(request).await;
+        let response = response.map_err(|e| broken(call, &url, &e.reason, e.unsent))?;
         let (parts, body) = response.into_parts();
         let limit = self.config.max_response;
         let body = connection::collect(body, limit).await.map_err(|e| match e {
@@ -355,18 +353,18 @@ impl Client {
             BodyError::Broken(reason) => broken(call, &url, &reason, false),
         })?;
         if own {
-            *self.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(sender);
+            *self.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(connection);
         }
         Ok((parts, body))
     }
 
-    async fn take_idle(&self, own: bool) -> Option<Sender> {
+    async fn take_idle(&self, own: bool) -> Option<Connection> {
         if !own {
             return None;
         }
-        let mut sender =
+        let mut connection =
             self.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()?;
-        sender.ready().await.ok().map(|()| sender)
+        connection.is_ready().await.then_some(connection)
     }
 
     fn request(

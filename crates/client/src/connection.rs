@@ -8,23 +8,69 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
+use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
 use crate::address::{Address, Place};
 
-pub(crate) type Sender = SendRequest<Full<Bytes>>;
+/// An open connection.
+pub(crate) struct Connection {
+    sender: SendRequest<Full<Bytes>>,
+    /// How it ends.
+    end: JoinHandle<hyper::Result<()>>,
+}
+
+/// A request that was not answered.
+pub(crate) struct Unanswered {
+    pub reason: String,
+    /// Nothing of it went out.
+    pub unsent: bool,
+}
+
+impl Connection {
+    /// Whether another request can be sent.
+    pub async fn is_ready(&mut self) -> bool {
+        self.sender.ready().await.is_ok()
+    }
+
+    /// Sends a request and waits for the answer's head. After a failure the connection is of no use.
+    pub async fn send(
+        &mut self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Incoming>, Unanswered> {
+        let error = match self.sender.send_request(request).await {
+            Ok(response) => return Ok(response),
+            Err(error) => error,
+        };
+        let unsent = error.is_canceled();
+        // A server that wants a client certificate says so after our side of TLS is done. That ends
+        // the connection, and only the connection knows why.
+        let ended = if unsent { (&mut self.end).await.ok().and_then(Result::err) } else { None };
+        Err(Unanswered { reason: innermost(&ended.unwrap_or(error)), unsent })
+    }
+}
+
+/// What is at the bottom of an error: hyper's own words say little.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
+}
 
 /// Opens a connection; the text of a failure reads like Go's, which scripts look for.
 pub(crate) async fn open(
     address: &Address,
     tls: &Arc<ClientConfig>,
     server_name: Option<&str>,
-) -> Result<Sender, String> {
+) -> Result<Connection, String> {
     match &address.place {
         Place::Unix(path) => {
             let stream = UnixStream::connect(path)
@@ -63,17 +109,13 @@ fn reason(error: &std::io::Error) -> String {
     }
 }
 
-async fn start<S>(stream: S) -> Result<Sender, String>
+async fn start<S>(stream: S) -> Result<Connection, String>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (sender, connection) =
         http1::handshake(TokioIo::new(stream)).await.map_err(|e| e.to_string())?;
-    // Its error, if any, also reaches the request in flight.
-    tokio::spawn(async move {
-        let _ = connection.await;
-    });
-    Ok(sender)
+    Ok(Connection { sender, end: tokio::spawn(connection) })
 }
 
 /// Why a body could not be read.

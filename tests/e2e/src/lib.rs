@@ -6,6 +6,7 @@
 //! the same tests run against OpenBao too (`BOLTWORK_E2E_SERVER=bao`), which is how we know that
 //! they ask for what Vault's users are used to, and not for what we happen to do.
 
+mod authority;
 mod comparison;
 mod holdings;
 mod http;
@@ -17,6 +18,7 @@ mod server;
 mod stand_in;
 pub mod tools;
 
+pub use authority::Authority;
 pub use comparison::{Difference, compare, masked};
 pub use holdings::Holdings;
 pub use http::{Answer, Api, Call};

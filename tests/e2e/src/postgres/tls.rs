@@ -3,9 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
-
 use super::programs::Programs;
+use crate::Authority;
 
 /// The name in the client's certificate.
 const CLIENT: &str = "certified";
@@ -25,20 +24,17 @@ pub struct Certificates {
 impl Certificates {
     /// Makes them, and puts the server's where [`settings`] looks for them.
     pub fn make(programs: &Programs, home: &Path) -> Self {
-        let (authority, pem) = issuer("the test's authority");
-        let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
-        let (server, server_key) =
-            signed(CertificateParams::new(names).expect("names"), &authority);
+        let authority = Authority::new("the test's authority");
+        let (server, server_key) = authority.server(&["localhost", "127.0.0.1"]);
+        let pem = authority.pem().to_owned();
         for (name, text) in [("server.pem", &server), ("server.key", &server_key), ("ca.pem", &pem)]
         {
             let path = home.join(name);
             fs::write(&path, text).expect("a certificate is written");
             programs.own(&path);
         }
-        let mut client = CertificateParams::default();
-        client.distinguished_name.push(DnType::CommonName, CLIENT);
-        let (client, client_key) = signed(client, &authority);
-        let (_, stranger) = issuer("a stranger");
+        let (client, client_key) = authority.client(CLIENT);
+        let stranger = Authority::new("a stranger").pem().to_owned();
         Self { authority: pem, client, client_key, stranger }
     }
 }
@@ -52,19 +48,4 @@ pub fn settings(data: &Path) -> Vec<String> {
         format!("ssl_key_file = '{home}/server.key'"),
         format!("ssl_ca_file = '{home}/ca.pem'"),
     ]
-}
-
-fn issuer(name: &str) -> (Issuer<'static, KeyPair>, String) {
-    let mut params = CertificateParams::default();
-    params.distinguished_name.push(DnType::CommonName, name);
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let key = KeyPair::generate().expect("a key");
-    let pem = params.self_signed(&key).expect("a certificate").pem();
-    (Issuer::new(params, key), pem)
-}
-
-fn signed(params: CertificateParams, by: &Issuer<'_, KeyPair>) -> (String, String) {
-    let key = KeyPair::generate().expect("a key");
-    let certificate = params.signed_by(&key, by).expect("a certificate");
-    (certificate.pem(), key.serialize_pem())
 }

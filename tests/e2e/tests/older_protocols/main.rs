@@ -4,6 +4,7 @@
 //! Left out on purpose: what they share with newer plugins (`external_plugins`).
 
 mod tokens;
+mod trust;
 
 use boltwork_e2e::{Api, Plugin, Server, Setup, Storage, process, tools};
 use serde_json::json;
