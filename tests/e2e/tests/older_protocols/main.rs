@@ -3,6 +3,7 @@
 //!
 //! Left out on purpose: what they share with newer plugins (`external_plugins`).
 
+mod mismatch;
 mod tokens;
 mod trust;
 
