@@ -118,6 +118,15 @@ async fn a_mount_is_finished_even_if_the_client_goes_away() {
     assert!(server.mount("x/").await.is_some(), "and stored");
 }
 
+/// State and reason of a mount for which nothing runs.
+async fn status_of(server: &Server, point: &str) -> (String, String) {
+    let status = fields(server.read(&server.root, "sys/plugins/status").await);
+    let plugins = status["plugins"].as_array().expect("a list");
+    let found = plugins.iter().find(|it| it["mounts"] == json!([point])).expect("it is listed");
+    let text = |field: &str| found[field].as_str().expect("a text").to_owned();
+    (text("state"), text("last_exit"))
+}
+
 #[tokio::test]
 async fn a_mount_whose_backend_cannot_start_is_listed_with_its_reason_and_can_be_reloaded_or_disabled()
  {
@@ -132,6 +141,8 @@ async fn a_mount_whose_backend_cannot_start_is_listed_with_its_reason_and_can_be
     .await;
     let info = server.mount("kv/").await.expect("listed");
     assert!(info["state_reason"].as_str().is_some_and(|r| r.contains("cannot be created")));
+    let (state, reason) = status_of(&server, "kv/").await;
+    assert!(state == "unavailable" && reason.contains("cannot be created"), "{state}: {reason}");
     let result = server.read(&server.root, "kv/at/x").await;
     assert!(matches!(&result, Err(Failure { error: Error::Unavailable(_), .. })));
     assert!(refusal(result).contains("cannot be created"));
@@ -155,6 +166,7 @@ async fn unsealing_does_not_wait_for_a_plugin_and_sealing_does_not_leak_it() {
     assert!(server.mount("kv/").await.is_some());
     until("it is starting", async || server.plugins.switches.waiting.load(Ordering::SeqCst) == 1)
         .await;
+    assert_eq!(status_of(&server, "kv/").await, ("starting".to_owned(), String::new()));
     server.core.shut_down().await;
     server.plugins.release();
     until("what came up too late is gone", async || server.plugins.alive() == 0).await;

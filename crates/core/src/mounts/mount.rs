@@ -223,6 +223,11 @@ impl Mount {
         }
     }
 
+    /// Whether its backend is being brought up.
+    pub fn is_starting(&self) -> bool {
+        matches!(&**self.condition.load(), Condition::Starting(_))
+    }
+
     fn unavailable(&self, reason: &str) -> Error {
         let facts = self.facts.load();
         Error::unavailable(format!(

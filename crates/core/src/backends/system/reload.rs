@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::System;
+use crate::mounts::{Mount, Table};
 
 /// Most reloads remembered.
 const REMEMBERED: usize = 100;
@@ -164,10 +165,32 @@ impl System {
     }
 
     pub(super) async fn plugin_status(&self, _: Request) -> Result<Reply> {
-        let status = self.active()?.plugins.status().await;
+        let active = self.active()?;
+        let mut status = active.plugins.status().await;
+        let mounts = [Table::Secret, Table::Auth].map(|table| active.mounts.all(table));
+        status.extend(mounts.iter().flatten().filter_map(|mount| without_backend(mount)));
         let shown: Vec<Value> = status.iter().map(with_uptime).collect();
         Ok(Reply::data(json!({ "plugins": shown })))
     }
+}
+
+/// A mount whose backend was not brought up, or not yet: whoever runs plugins knows nothing of it.
+fn without_backend(mount: &Mount) -> Option<PluginStatus> {
+    let (state, reason) = match mount.trouble() {
+        Some(reason) => ("unavailable", reason.to_string()),
+        None if mount.is_starting() => ("starting", String::new()),
+        None => return None,
+    };
+    let entry = mount.entry.load();
+    Some(PluginStatus {
+        kind: mount.table.plugin_kind().to_string(),
+        name: entry.kind.clone(),
+        version: entry.plugin_version.clone(),
+        mounts: vec![mount.point()],
+        state: state.to_owned(),
+        last_exit: reason,
+        ..PluginStatus::default()
+    })
 }
 
 /// A process with how long it has been running, in seconds; 0 where there is none.
