@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
 use boltwork_logical::{Error, PluginId};
+use go_plugin::host::{StartError, StartFailure};
 use tonic::{Code, Status};
 
 /// Why a plugin cannot be run. The texts that scripts and people search for are Vault's.
@@ -130,6 +131,29 @@ impl HostError {
     /// A reason why a file cannot be run.
     pub(crate) fn program(path: &Path, why: impl Into<String>) -> Self {
         Self::Program { path: path.to_owned(), why: why.into() }
+    }
+}
+
+impl HostError {
+    /// The same once more, if it says that the plugin hangs: for those who waited for it, too.
+    pub(crate) fn if_it_hangs(&self) -> Option<Self> {
+        match self {
+            Self::Timeout { during, seconds } => Some(Self::Timeout { during, seconds: *seconds }),
+            Self::Start(error) => match error.as_ref() {
+                go_plugin::Error::Start(start) => {
+                    let StartFailure::Timeout(limit) = start.failure else { return None };
+                    let again = StartError {
+                        plugin: start.plugin.clone(),
+                        failure: StartFailure::Timeout(limit),
+                        status: start.status,
+                        stderr: start.stderr.clone(),
+                    };
+                    Some(go_plugin::Error::Start(Box::new(again)).into())
+                }
+                _ => None,
+            },
+            _ => None,
+        }
     }
 }
 

@@ -16,6 +16,7 @@ use crate::folder::RuntimeFolder;
 use crate::gate::SetupGate;
 use crate::instance::Instance;
 use crate::integrity::locate;
+use crate::places::Places;
 use crate::pool::Pool;
 use crate::preflight;
 use crate::protocol::Known;
@@ -23,6 +24,10 @@ use crate::remote::Remote;
 use crate::rules::Rules;
 use crate::starter::Starter;
 use crate::{HostError, PluginHostConfig, deprecation, status};
+
+/// Processes that are being started at the same time, and how many it are with those that hang. A
+/// start is the check of the file, the handshake, and the question whether the process can be shared.
+const STARTS: (usize, usize) = (16, 64);
 
 /// Keeps the catalog and runs plugins. One for each server.
 pub struct PluginHost {
@@ -71,6 +76,7 @@ impl PluginHost {
             rules,
             pool: Pool::default(),
             folder,
+            places: Places::new(STARTS.0, STARTS.1),
             sealed: watch::Sender::new(0),
             known: Known::default(),
             server: Mutex::default(),

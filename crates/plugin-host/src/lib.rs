@@ -7,7 +7,8 @@
 //! * `protocol`: which versions are spoken. `bootstrap`, `unwrapping`: the trust that the older ones
 //!   need. `process`, `pool`: processes, and which mounts share them.
 //! * `callbacks`, `gate`, `live`: one backend in a process, and what it may ask of the server.
-//! * `starter`, `instance`, `remote`: bringing it up, noticing its end, bringing it back.
+//! * `starter`, `instance`, `remote`: bringing it up, noticing its end, bringing it back. `places`:
+//!   how many are brought up at once.
 //! * `database`: connections to databases, built in and in plugins.
 //! * `catalog`, `preflight`, `nowhere`: what is registered, and that it works. `declared`: what the
 //!   configuration registers.
@@ -39,6 +40,7 @@ mod log;
 #[path = "../tests/memory/mod.rs"]
 mod memory;
 mod nowhere;
+mod places;
 mod pool;
 mod preflight;
 mod process;

@@ -68,6 +68,11 @@ pub(crate) enum Lost {
 impl Live {
     /// Sets a backend up in a process that was joined for it. On failure the process is left.
     pub async fn begin(member: Member, setup: &Setup, limit: Duration) -> Result<Self, HostError> {
+        let process = Arc::clone(member.process());
+        process.places.hold(Self::begin_now(member, setup, limit)).await
+    }
+
+    async fn begin_now(member: Member, setup: &Setup, limit: Duration) -> Result<Self, HostError> {
         let gate = SetupGate::default();
         let mut live = Self::prepare(member, setup, &gate).await?;
         let begun = tokio::time::timeout(limit, live.set_up(setup)).await;

@@ -1,12 +1,14 @@
 //! Which mounts share a process (wire spec 2.4), and that two of them at once start only one.
 //!
 //! Each sharing key has a lock of its own: a plugin that is slow to start keeps nobody waiting but
-//! those who want that very plugin.
+//! those who want that very plugin. If it hangs, they hear of it together: were each to try for
+//! itself, the last of a hundred mounts would wait for a hundred minutes.
 
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Instant;
 
 use boltwork_logical::PluginId;
 
@@ -41,9 +43,17 @@ impl Key {
     }
 }
 
+/// What there is to join, and what became of the last attempt to have something.
+#[derive(Debug, Default)]
+struct Current {
+    process: Weak<Process>,
+    /// When a start was given up because it hung.
+    hung: Option<(Instant, HostError)>,
+}
+
 #[derive(Debug, Default)]
 struct Slot {
-    current: tokio::sync::Mutex<Weak<Process>>,
+    current: tokio::sync::Mutex<Current>,
     /// It does not multiplex: each backend has a process of its own, and nobody need wait.
     alone: AtomicBool,
 }
@@ -65,13 +75,28 @@ impl Pool {
         if slot.alone.load(Ordering::Relaxed) {
             return self.add(start.await?);
         }
+        let came = Instant::now();
         let mut current = slot.current.lock().await;
-        if let Some(member) = current.upgrade().as_ref().and_then(Member::join) {
+        if let Some(member) = current.process.upgrade().as_ref().and_then(Member::join) {
             return Ok(member);
         }
-        let member = self.add(start.await?)?;
+        // Found out while we waited: then there is no more to wait for.
+        if slot.alone.load(Ordering::Relaxed) {
+            drop(current);
+            return self.add(start.await?);
+        }
+        if let Some((given_up, error)) = &current.hung
+            && *given_up > came
+            && let Some(error) = error.if_it_hangs()
+        {
+            return Err(error);
+        }
+        let started = start.await.and_then(|process| self.add(process));
+        let member = started.inspect_err(|error| {
+            current.hung = error.if_it_hangs().map(|error| (Instant::now(), error));
+        })?;
         slot.alone.store(!member.process().multiplexed, Ordering::Relaxed);
-        *current = Arc::downgrade(member.process());
+        *current = Current { process: Arc::downgrade(member.process()), hung: None };
         Ok(member)
     }
 
@@ -83,7 +108,7 @@ impl Pool {
         // Slots that nobody uses are forgotten when a new one comes.
         slots.retain(|_, slot| {
             Arc::strong_count(slot) > 1
-                || slot.current.try_lock().map_or(true, |process| process.strong_count() > 0)
+                || slot.current.try_lock().map_or(true, |it| it.process.strong_count() > 0)
         });
         slots.entry(key).or_default().clone()
     }
@@ -130,5 +155,68 @@ impl Pool {
             process.client.stop()
         });
         futures_util::future::join_all(stops).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::sync::atomic::AtomicUsize;
+    use std::time::Duration;
+
+    use boltwork_logical::{PluginEntry, PluginKind};
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(60);
+
+    fn order() -> Order {
+        let id = PluginId { kind: PluginKind::Secret, name: "x".into(), version: String::new() };
+        let entry = PluginEntry {
+            id,
+            command: "x".into(),
+            args: Vec::new(),
+            env: Vec::new(),
+            sha256: Vec::new(),
+            builtin: false,
+            declarative: false,
+            deprecation: None,
+        };
+        Order { entry, path: PathBuf::from("/x"), protocol: Protocol::Auto, metadata: false }
+    }
+
+    /// Ten mounts at once want a process; how many starts that were, and how long they took together.
+    async fn ten(pool: &Pool, failing: impl Fn() -> HostError) -> (usize, Duration) {
+        let (order, starts) = (order(), AtomicUsize::new(0));
+        let begun = tokio::time::Instant::now();
+        let joins = (0..10).map(|_| {
+            pool.join(&order, async {
+                starts.fetch_add(1, Ordering::SeqCst);
+                tokio::time::sleep(LIMIT).await;
+                Err(failing())
+            })
+        });
+        for joined in futures_util::future::join_all(joins).await {
+            assert_eq!(joined.unwrap_err().to_string(), failing().to_string());
+        }
+        (starts.into_inner(), begun.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_a_start_that_hangs_hears_of_it_and_does_not_try_again() {
+        let pool = Pool::default();
+        let hangs = || HostError::Timeout { during: "MultiplexingSupport", seconds: 60 };
+        // Whoever comes afterwards does try: its cause may be gone.
+        for _ in 0..2 {
+            let (starts, took) = ten(&pool, hangs).await;
+            assert_eq!(starts, 1);
+            assert!(took < LIMIT * 2, "{took:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_start_that_fails_otherwise_is_tried_by_each_of_them() {
+        let (starts, _) = ten(&Pool::default(), || HostError::Refused("no".into())).await;
+        assert_eq!(starts, 10);
     }
 }

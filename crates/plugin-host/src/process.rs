@@ -18,12 +18,17 @@ use crate::environment::{self, Told};
 use crate::folder::Folder;
 use crate::integrity::{self, Program};
 use crate::log::Log;
+use crate::places::Places;
 use crate::protocol::Protocol;
 use crate::{HostError, rules::Rules};
 
 /// How long the process may take to be reaped after its connection is lost. Until then nobody
 /// can say whether it died or only hung up.
 const REAPED: Duration = Duration::from_millis(500);
+
+/// Backends that are set up in one process at the same time, and how many it are with those that
+/// hang. Go's plugins forget where to call back if they do not come to it within five seconds.
+const SET_UPS: (usize, usize) = (16, 1024);
 
 /// How a plugin is to be started.
 #[derive(Debug, Clone)]
@@ -47,6 +52,8 @@ pub(crate) struct Process {
     pub multiplexed: bool,
     /// When it started, for operators and for counting.
     pub started: (SystemTime, Instant),
+    /// For backends that are being set up in it.
+    pub places: Places,
     members: Mutex<Members>,
     _copy: Option<Folder>,
 }
@@ -96,6 +103,7 @@ impl Process {
             client,
             multiplexed: false,
             started,
+            places: Places::new(SET_UPS.0, SET_UPS.1),
             members: Mutex::default(),
             _copy: copy,
         };
@@ -299,6 +307,7 @@ impl Process {
             client,
             multiplexed: false,
             started: (SystemTime::now(), Instant::now()),
+            places: Places::new(SET_UPS.0, SET_UPS.1),
             members: Mutex::default(),
             _copy: None,
         })

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use crate::database::Opened;
 use crate::folder::RuntimeFolder;
 use crate::live::{Facts, Live};
+use crate::places::Places;
 use crate::pool::Pool;
 use crate::process::{Member, Order, Process};
 use crate::protocol::{Known, Protocol, may_be_older, telling};
@@ -20,6 +21,8 @@ pub(crate) struct Starter {
     pub rules: Rules,
     pub pool: Pool,
     pub folder: RuntimeFolder,
+    /// For processes that are being started.
+    pub places: Places,
     /// Counts the times that the server was sealed: what was begun before ends.
     pub sealed: watch::Sender<u64>,
     /// Which plugin speaks which protocol.
@@ -89,7 +92,7 @@ impl Starter {
             let started = Process::start(order, Some(trust), rules, folder).await;
             started.map_err(|error| unwrapping::explain(error, server.api_addr()))
         });
-        self.unless_sealed(started).await
+        self.unless_sealed(self.places.hold(started)).await
     }
 
     /// A place in a running process of this plugin, or in a new one, over whichever protocol it

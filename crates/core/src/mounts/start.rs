@@ -1,5 +1,6 @@
-//! Bringing backends up: after unsealing all of them in parallel with a bound, and one at a time
-//! when a mount is made.
+//! Bringing backends up: after unsealing all of them in parallel, and one at a time when a mount is
+//! made. How many processes that starts at a time is the business of whoever runs plugins: were
+//! there a bound here, mounts whose plugin hangs would keep the others from starting.
 //!
 //! Unsealing never waits for a plugin process: a request to a mount that is starting waits for that
 //! mount only, and a mount that cannot be started says why. Whatever comes up after the server was
@@ -14,7 +15,7 @@ use std::{
 
 use boltwork_logical::{Backend, BackendKind, Error, PluginId, Running, Setup};
 use futures_util::FutureExt;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use super::{
     MountEntry, Table,
@@ -22,9 +23,6 @@ use super::{
     system_view::MountSystemView,
     table::Mounts,
 };
-
-/// Backends brought up at the same time after unsealing.
-const PARALLEL: usize = 16;
 
 /// Longest initialization of a backend.
 const INITIALIZE: Duration = Duration::from_secs(60);
@@ -55,13 +53,10 @@ impl Mount {
 impl Mounts {
     /// Starts every mount's backend in the background. Returns at once.
     pub fn start_all(self: &Arc<Self>) {
-        let bound = Arc::new(Semaphore::new(PARALLEL));
         for mount in self.router.load().all().filter(|m| !m.core_own) {
             let starting = mount.hold();
-            let (mounts, mount, bound) =
-                (Arc::downgrade(self), Arc::clone(mount), Arc::clone(&bound));
+            let (mounts, mount) = (Arc::downgrade(self), Arc::clone(mount));
             tokio::spawn(async move {
-                let _place = bound.acquire_owned().await;
                 // A panic of a built-in must not leave the mount starting for ever.
                 let start = AssertUnwindSafe(start_one(&mounts, &mount)).catch_unwind();
                 if start.await.is_err() {
