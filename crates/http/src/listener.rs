@@ -10,6 +10,7 @@ use hyper_util::{
     server::graceful::{GracefulConnection, GracefulShutdown},
 };
 use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
     sync::{Semaphore, watch},
 };
@@ -19,6 +20,10 @@ use crate::{ListenerError, door::Door, tls};
 
 /// Longest TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// How long, and to how much, we listen to a client that was refused.
+const PARTING: Duration = Duration::from_secs(1);
+const PARTING_BYTES: u64 = 64 << 10;
 
 /// Longest wait for requests to end when stopping.
 const GRACE: Duration = Duration::from_secs(10);
@@ -169,9 +174,17 @@ async fn converse(
     let Some(tls) = tls else {
         return serve_http1(TokioIo::new(stream), connection, door, watcher).await;
     };
-    let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await else {
-        tracing::debug!(%peer, "a TLS handshake failed");
-        return;
+    let accepted = tls.accept(stream).into_fallible();
+    let stream = match tokio::time::timeout(HANDSHAKE, accepted).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err((error, stream))) => {
+            tracing::debug!(%peer, %error, "a TLS handshake failed");
+            return part(stream).await;
+        }
+        Err(_) => {
+            tracing::debug!(%peer, "a TLS handshake took too long");
+            return;
+        }
     };
     let session = stream.get_ref().1;
     connection.tls = Some(tls_state(session));
@@ -179,6 +192,17 @@ async fn converse(
         Some(b"h2") => serve_http2(TokioIo::new(stream), connection, door, watcher).await,
         _ => serve_http1(TokioIo::new(stream), connection, door, watcher).await,
     }
+}
+
+/// Lets a client that was refused read why. A client that has no certificate takes the handshake for
+/// done and sends its request; were the connection closed with that unread, its system might throw
+/// away what we said.
+async fn part(mut stream: TcpStream) {
+    let read = async {
+        stream.shutdown().await?;
+        tokio::io::copy(&mut (&mut stream).take(PARTING_BYTES), &mut tokio::io::sink()).await
+    };
+    let _ = tokio::time::timeout(PARTING, read).await;
 }
 
 fn tls_state(session: &rustls::ServerConnection) -> TlsState {
