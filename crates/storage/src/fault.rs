@@ -12,6 +12,8 @@ use crate::{Batch, BoxFuture, Error, Physical};
 pub struct FaultInjector {
     inner: Arc<dyn Physical>,
     writes_until_fault: AtomicU64,
+    writes_until_end: AtomicU64,
+    writes_until_lost_answer: AtomicU64,
     full: AtomicBool,
     reads_fail: AtomicBool,
     delay_micros: AtomicU64,
@@ -25,6 +27,8 @@ impl FaultInjector {
         Self {
             inner,
             writes_until_fault: AtomicU64::new(0),
+            writes_until_end: AtomicU64::new(0),
+            writes_until_lost_answer: AtomicU64::new(0),
             full: AtomicBool::new(false),
             reads_fail: AtomicBool::new(false),
             delay_micros: AtomicU64::new(0),
@@ -35,6 +39,25 @@ impl FaultInjector {
     /// The `n`th batch from now (1 is the next) fails with [`Error::Io`] and is not written; 0 takes the order back.
     pub fn fail_nth_write(&self, n: u64) {
         self.writes_until_fault.store(n, Ordering::SeqCst);
+    }
+
+    /// The `n`th batch from now (1 is the next) and all after it fail with [`Error::Io`] and are not written, as if the
+    /// disk were gone or the server killed; 0 takes the order back.
+    pub fn fail_writes_from(&self, n: u64) {
+        self.writes_until_end.store(n, Ordering::SeqCst);
+    }
+
+    /// The `n`th batch from now (1 is the next) is written, but fails with [`Error::Io`] all the same, as when a disk
+    /// breaks between the write and its answer; 0 takes the order back.
+    pub fn lose_nth_answer(&self, n: u64) {
+        self.writes_until_lost_answer.store(n, Ordering::SeqCst);
+    }
+
+    /// Takes all orders about single writes back.
+    pub fn lift(&self) {
+        self.fail_nth_write(0);
+        self.fail_writes_from(0);
+        self.lose_nth_answer(0);
     }
 
     /// While set, every batch fails with [`Error::Full`] and is not written.
@@ -77,14 +100,25 @@ impl FaultInjector {
         if self.full.load(Ordering::SeqCst) {
             return Err(Error::Full { path: place(), detail: "injected fault".into() });
         }
-        let due = self
-            .writes_until_fault
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
-        if due == Ok(1) {
+        // The last step is not taken: the end lasts.
+        let end = count_down(&self.writes_until_end, |n| (n > 1).then(|| n - 1));
+        if end == Err(1) || count_down(&self.writes_until_fault, |n| n.checked_sub(1)) == Ok(1) {
             return Err(Error::Io { path: place(), detail: "injected write fault".into() });
         }
         Ok(())
     }
+
+    fn answer_fault(&self) -> Result<(), Error> {
+        match count_down(&self.writes_until_lost_answer, |n| n.checked_sub(1)) {
+            Ok(1) => Err(Error::Io { path: place(), detail: "injected loss of an answer".into() }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What the counter was: `Ok` if it was changed, `Err` if not.
+fn count_down(counter: &AtomicU64, step: impl FnMut(u64) -> Option<u64>) -> Result<u64, u64> {
+    counter.fetch_update(Ordering::SeqCst, Ordering::SeqCst, step)
 }
 
 fn place() -> PathBuf {
@@ -127,6 +161,7 @@ impl Physical for FaultInjector {
             self.inner.apply(batch).await?;
             if writes {
                 self.applied.fetch_add(1, Ordering::SeqCst);
+                self.answer_fault()?;
             }
             Ok(())
         })
@@ -156,6 +191,23 @@ mod tests {
         faults.set_reads_fail(true);
         assert!(faults.get("a").await.is_err() && faults.list("", "", None).await.is_err());
         put("d").await.expect("writes go on");
+    }
+
+    #[tokio::test]
+    async fn an_end_lasts_until_it_is_taken_back_and_a_lost_answer_is_only_an_answer() {
+        let faults = FaultInjector::new(Arc::new(Memory::new()));
+        let put = |key: &'static str| faults.apply(Batch::put(key, Vec::new()));
+        faults.fail_writes_from(2);
+        put("a").await.expect("the first");
+        for _ in 0..3 {
+            assert!(matches!(put("b").await, Err(Error::Io { .. })));
+        }
+        faults.lift();
+        faults.lose_nth_answer(2);
+        put("c").await.expect("no end any more");
+        assert!(matches!(put("d").await, Err(Error::Io { .. })));
+        put("e").await.expect("only one answer is lost");
+        assert_eq!(faults.list("", "", None).await.expect("list"), ["a", "c", "d", "e"]);
     }
 
     #[tokio::test(start_paused = true)]
