@@ -43,8 +43,9 @@ async fn a_failed_enable_leaves_nothing() {
 #[tokio::test]
 async fn an_enable_that_cannot_be_stored_leaves_nothing() {
     let server = Server::start().await;
-    // The first write is the engine's own while it is initialized.
-    server.storage.fail_nth_write(2);
+    // The first write notes that it is being made, the second is the engine's own while it is
+    // initialized.
+    server.storage.fail_nth_write(3);
     let text = refusal(server.enable("x", "good").await);
     assert!(text.contains("nothing was changed"), "{text}");
     assert!(server.mount("x/").await.is_none());
@@ -362,4 +363,36 @@ async fn enabling_a_deprecated_built_in_warns_and_its_mount_says_so() {
     assert_eq!(server.mount("x/").await.expect("it is listed")["deprecation_status"], "deprecated");
     server.enable("y", "good").await.expect("it is enabled");
     assert!(server.mount("y/").await.expect("it is listed").get("deprecation_status").is_none());
+}
+
+#[tokio::test]
+async fn a_removal_that_failed_over_a_lease_of_the_last_moment_can_be_asked_for_again() {
+    let server = Server::with_engine().await;
+    server.plugins.switches.hold_credentials.store(true, Ordering::SeqCst);
+    let (core, root) = (server.core.clone(), server.root.clone());
+    let asked = tokio::spawn(async move {
+        core.handle(request(&root, Operation::Read, "kv/creds", Value::Null)).await.result
+    });
+    let switches = &server.plugins.switches;
+    until("it is asked", async || switches.waiting.load(Ordering::SeqCst) == 1).await;
+    let (core, root) = (server.core.clone(), server.root.clone());
+    let removing = tokio::spawn(async move {
+        core.handle(request(&root, Operation::Delete, "sys/mounts/kv", Value::Null)).await.result
+    });
+    until("it is being removed", async || {
+        server.mount("kv/").await.is_some_and(|info| info["state"] == "unavailable")
+    })
+    .await;
+    // The lease is stored, and cannot be removed again.
+    server.storage.fail_writes_from(2);
+    switches.hold_credentials.store(false, Ordering::SeqCst);
+    switches.go.notify_waiters();
+    assert!(ok(asked.await.expect("join")), "the lease is given");
+    assert!(!ok(removing.await.expect("join")));
+    server.storage.lift();
+    disable(&server, "kv").await.expect("disable");
+    assert!(server.mount("kv/").await.is_none());
+    let left = server.root(Operation::List, "sys/leases/lookup/kv/creds/", Value::Null).await;
+    let left = left.expect("list").map(|reply| reply.data.fields().expect("fields"));
+    assert!(left.is_none_or(|left| left.is_empty()), "and no lease is left");
 }

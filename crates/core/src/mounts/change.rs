@@ -103,12 +103,13 @@ impl Mounts {
             ..new_entry(table, &path, &new.kind)
         };
         let mount = Arc::new(self.mount_of(table, entry.clone()));
-        let made = self.make(&mount, entry).await;
-        if let Err(error) = made {
+        let made = async {
+            self.note(&mount).await?;
+            self.make(&mount, entry).await
+        };
+        if let Err(error) = made.await {
             // It may have stored something while it was initialized.
-            if let Err(error) = clear(mount.storage.as_ref(), "").await {
-                tracing::error!(path, %error, "what a failed mount stored could not be removed");
-            }
+            self.clear_up(&mount).await;
             return Err(error);
         }
         let entry = mount.entry.load();
@@ -129,7 +130,7 @@ impl Mounts {
         let stored = match (taken, self.is_closed()) {
             (_, true) => Err(Error::Sealed),
             (true, _) => Err(Error::internal("two mounts drew the same accessor; try again")),
-            (false, false) => self.persist(mount.table, &entry.accessor.clone(), Some(entry)).await,
+            (false, false) => self.persist_made(mount, entry).await,
         };
         if let Err(error) = stored {
             drop(writing);
@@ -193,8 +194,10 @@ impl Mounts {
         if !self.is_routed(&mount) {
             return Ok(());
         }
-        // While its backend still answers.
-        self.revoke_leases(&mount.point()).await?;
+        // While its backend still answers. One that is half removed already has none.
+        if !mount.entry.load().flags.tainted {
+            self.revoke_leases(&mount.point()).await?;
+        }
         self.change_entry(&mount, |entry| entry.flags.tainted = true).await?;
         let live = mount.live();
         mount.fail("it is being removed");

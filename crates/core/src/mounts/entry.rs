@@ -23,6 +23,14 @@ impl Table {
         }
     }
 
+    /// Where the storage of its mounts is, each in a folder named by its UUID.
+    pub const fn folder(self) -> &'static str {
+        match self {
+            Self::Secret => "logical",
+            Self::Auth => "auth",
+        }
+    }
+
     /// What stands before the path of every mount of the table.
     pub const fn route_prefix(self) -> &'static str {
         match self {

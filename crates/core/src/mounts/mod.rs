@@ -7,6 +7,7 @@
 
 mod change;
 mod entry;
+mod half_made;
 mod mount;
 mod reload;
 mod rollback;

@@ -53,6 +53,7 @@ impl Mount {
 impl Mounts {
     /// Starts every mount's backend in the background. Returns at once.
     pub fn start_all(self: &Arc<Self>) {
+        self.clear_up_leftovers();
         for mount in self.router.load().all().filter(|m| !m.core_own) {
             let starting = mount.hold();
             let (mounts, mount) = (Arc::downgrade(self), Arc::clone(mount));

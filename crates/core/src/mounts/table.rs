@@ -10,7 +10,8 @@ use boltwork_logical::{Backend, Entry, Error, Plugins, Storage};
 use parking_lot::Mutex;
 
 use super::{
-    MountEntry, Table, entry::StoredTable, mount::Mount, router::Router, system_view::ServerFacts,
+    MountEntry, Table, entry::StoredTable, half_made, mount::Mount, router::Router,
+    system_view::ServerFacts,
 };
 use crate::active::Active;
 
@@ -21,7 +22,7 @@ pub type Views = Arc<dyn Fn(&str) -> Arc<dyn Storage> + Send + Sync>;
 pub struct Mounts {
     pub(super) router: ArcSwap<Router>,
     /// `core/`: the tables.
-    core: Arc<dyn Storage>,
+    pub(super) core: Arc<dyn Storage>,
     pub(super) views: Views,
     pub(super) plugins: Arc<dyn Plugins>,
     pub(super) facts: Arc<ServerFacts>,
@@ -30,6 +31,8 @@ pub struct Mounts {
     pub(super) writing: tokio::sync::Mutex<()>,
     /// Full paths of mounts that are being made.
     pub(super) reserved: Mutex<Vec<String>>,
+    /// Storage of mounts that an earlier life of the server did not finish.
+    pub(super) leftovers: Mutex<Vec<String>>,
     /// The server is being sealed.
     pub(super) closed: AtomicBool,
     /// The unsealed server, once it is whole.
@@ -98,6 +101,7 @@ impl Mounts {
             facts,
             writing: tokio::sync::Mutex::default(),
             reserved: Mutex::default(),
+            leftovers: Mutex::default(),
             closed: AtomicBool::new(false),
             server: Arc::default(),
         };
@@ -114,23 +118,21 @@ impl Mounts {
                 router.add(Arc::new(this.mount_of(table, entry.clone())));
             }
             if entries.len() != before {
-                this.write(table, entries).await?;
+                this.write(table, entries, None).await?;
             }
         }
         this.router.store(Arc::new(router));
+        // Now, while no mount is being made.
+        *this.leftovers.lock() = half_made::find(this.core.as_ref()).await?;
         Ok(this)
     }
 
     /// The mount for an entry, with its own storage.
     pub(super) fn mount_of(&self, table: Table, mut entry: MountEntry) -> Mount {
         let own = OWN.iter().find(|own| own.table == table && own.path == entry.path);
-        let folder = match table {
-            Table::Secret => "logical",
-            Table::Auth => "auth",
-        };
         let prefix = match own.and_then(|own| own.storage) {
             Some(fixed) => fixed.to_owned(),
-            None => format!("{folder}/{}/", entry.uuid),
+            None => format!("{}/{}/", table.folder(), entry.uuid),
         };
         // A version with `+builtin` was written by a server that named its built-in explicitly;
         // this server's built-in takes its place (wire spec 5.5).
@@ -150,10 +152,24 @@ impl Mounts {
         Ok(stored.entries)
     }
 
-    async fn write(&self, table: Table, entries: Vec<MountEntry>) -> Result<(), Error> {
+    /// Writes a table and, in the same step, deletes a note.
+    async fn write(
+        &self,
+        table: Table,
+        entries: Vec<MountEntry>,
+        note: Option<&str>,
+    ) -> Result<(), Error> {
         let stored = StoredTable { kind: table.key().to_owned(), entries };
         let value = serde_json::to_vec(&stored).map_err(|e| Error::internal(e.to_string()))?;
-        self.core.put(Entry::new(table.key(), value)).await.map_err(|e| {
+        let written = async {
+            let tx = self.core.begin(false).await?;
+            tx.put(Entry::new(table.key(), value)).await?;
+            if let Some(note) = note {
+                tx.delete(note).await?;
+            }
+            tx.commit().await
+        };
+        written.await.map_err(|e| {
             Error::unavailable(format!(
                 "the table of {}s could not be written, nothing was changed: {e}",
                 table.noun()
@@ -168,11 +184,21 @@ impl Mounts {
         accessor: &str,
         change: Option<MountEntry>,
     ) -> Result<(), Error> {
+        self.write(table, self.changed(table, accessor, change), None).await
+    }
+
+    /// Writes a table with a mount that is finished now.
+    pub(super) async fn persist_made(&self, mount: &Mount, entry: MountEntry) -> Result<(), Error> {
+        let entries = self.changed(mount.table, &entry.accessor.clone(), Some(entry));
+        self.write(mount.table, entries, Some(&half_made::note_of(mount))).await
+    }
+
+    fn changed(&self, table: Table, accessor: &str, change: Option<MountEntry>) -> Vec<MountEntry> {
         let mut entries: Vec<_> = self.entries(table);
         entries.retain(|e| e.accessor != accessor);
         entries.extend(change);
         entries.sort_by(|a, b| a.path.cmp(&b.path));
-        self.write(table, entries).await
+        entries
     }
 
     fn entries(&self, table: Table) -> Vec<MountEntry> {

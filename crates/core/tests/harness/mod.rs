@@ -73,6 +73,22 @@ impl Server {
         self.core.unseal(&self.share).await.expect("unseal");
     }
 
+    /// Another server on the same storage, when this one can write no more: as after a crash. What
+    /// plugins have made elsewhere is still there.
+    pub async fn start_anew(self) -> Self {
+        self.storage.fail_writes_from(1);
+        self.core.shut_down().await;
+        self.storage.lift();
+        let plugins = Arc::new(TestPlugins {
+            switches: Arc::clone(&self.plugins.switches),
+            ..TestPlugins::default()
+        });
+        let barrier = Barrier::new(self.storage.clone());
+        let core = Core::new(config(), barrier.clone(), plugins.clone());
+        core.unseal(&self.share).await.expect("unseal");
+        Self { core, barrier, plugins, ..self }
+    }
+
     pub async fn enable(&self, path: &str, kind: &str) -> Result<Option<Reply>, Failure> {
         let body = serde_json::json!({ "type": kind });
         self.root(Operation::Update, &format!("sys/mounts/{path}"), body).await

@@ -30,6 +30,8 @@ pub struct Switches {
     pub alive: AtomicUsize,
     /// Creations wait while this is set, until `go`.
     pub hold_creation: AtomicBool,
+    /// So do requests for credentials, which are made all the same.
+    pub hold_credentials: AtomicBool,
     pub waiting: AtomicUsize,
     pub go: Notify,
     /// Every creation fails.
@@ -225,6 +227,11 @@ impl Good {
     }
 
     async fn creds(&self, req: Request<Wish>) -> Result<Reply> {
+        if self.switches.hold_credentials.load(Ordering::SeqCst) {
+            let go = self.switches.go.notified();
+            self.switches.waiting.fetch_add(1, Ordering::SeqCst);
+            go.await;
+        }
         let user = format!("user-{:08x}", rand::random::<u32>());
         self.switches.users.lock().insert(user.clone());
         Ok(Reply::data(BTreeMap::from([("user", &user)])).leased(
