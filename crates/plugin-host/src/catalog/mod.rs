@@ -6,6 +6,7 @@
 mod entry;
 mod pins;
 mod rules;
+mod stored;
 
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use boltwork_logical::{
 pub(crate) use rules::{Checked, check};
 
 use entry::{StoredEntry, key};
+use stored::{load, untyped};
 
 /// A plugin that is compiled in.
 #[derive(Clone)]
@@ -125,6 +127,9 @@ impl Catalog {
 
     /// As [`Catalog::find`], but not finding it is an error.
     pub async fn require(&self, id: &PluginId) -> Result<Found, Error> {
+        if self.runs_external {
+            self.refuse_image(id).await?;
+        }
         self.find(id).await?.ok_or_else(|| not_found(id))
     }
 
@@ -137,21 +142,6 @@ impl Catalog {
     async fn is_shadowed(&self, id: &PluginId) -> Result<bool, Error> {
         let unversioned = PluginId { version: String::new(), ..id.clone() };
         Ok(self.runs_external && self.external(&unversioned).await?.is_some())
-    }
-
-    /// The registered one under exactly this id.
-    pub async fn external(&self, id: &PluginId) -> Result<Option<PluginEntry>, Error> {
-        let storage = self.storage()?;
-        if let Some(entry) = load(storage.as_ref(), &key(id)).await? {
-            // `a/v1` without a version and `a` in version 1 would share a key: the content decides.
-            return Ok(Some(entry).filter(|e| e.id == *id));
-        }
-        // Entries from before there were kinds in keys; their own kind must fit.
-        if id.version.is_empty() {
-            let untyped = load(storage.as_ref(), &id.name).await?;
-            return Ok(untyped.filter(|e| e.id.kind == id.kind && e.id.name == id.name));
-        }
-        Ok(None)
     }
 
     /// Every plugin, sorted by kind, name and version.
@@ -193,8 +183,8 @@ impl Catalog {
                 let path = format!("{folder}{child}");
                 if path.ends_with('/') {
                     folders.push(path);
-                } else if let Some(entry) = load(storage.as_ref(), &path).await? {
-                    found.push(entry);
+                } else if let Some(stored) = load(storage.as_ref(), &path).await? {
+                    found.extend(stored.into_entry());
                 }
             }
         }
@@ -330,12 +320,11 @@ impl Catalog {
             return Err(Error::invalid("cannot delete a pinned version"));
         }
         let storage = self.storage()?;
-        storage.delete(&key(id)).await?;
-        if id.version.is_empty()
-            && load(storage.as_ref(), &id.name).await?.is_some_and(|e| e.id.kind == id.kind)
-        {
+        // The old one first: if only one of the two can be deleted, it must not come to light.
+        if id.version.is_empty() && untyped(storage.as_ref(), id).await?.is_some() {
             storage.delete(&id.name).await?;
         }
+        storage.delete(&key(id)).await?;
         Ok(())
     }
 }
@@ -401,18 +390,6 @@ pub(crate) fn not_found(id: &PluginId) -> Error {
         version => format!(", version={version}"),
     };
     Error::invalid(format!("plugin not found in the catalog: {}{version}", id.name))
-}
-
-/// An entry that cannot be read does not hide the others; the log says which it is.
-async fn load(storage: &dyn Storage, key: &str) -> Result<Option<PluginEntry>, Error> {
-    let Some(stored) = storage.get(key).await? else { return Ok(None) };
-    match serde_json::from_slice::<StoredEntry>(&stored.value) {
-        Ok(entry) => Ok(entry.into_entry()),
-        Err(error) => {
-            tracing::warn!(key, %error, "a stored catalog entry cannot be read and is passed over");
-            Ok(None)
-        }
-    }
 }
 
 #[cfg(test)]

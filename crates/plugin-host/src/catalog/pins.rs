@@ -29,8 +29,9 @@ fn key(kind: PluginKind, name: &str) -> String {
 async fn load(storage: &dyn Storage, key: &str) -> Result<Option<PluginId>, Error> {
     let Some(stored) = storage.get(key).await? else { return Ok(None) };
     let pin = serde_json::from_slice::<StoredPin>(&stored.value).ok();
-    let pin = pin
-        .and_then(|pin| Some(PluginId { kind: pin.kind.0?, name: pin.name, version: pin.version }));
+    let pin = pin.and_then(|pin| {
+        Some(PluginId { kind: pin.kind.known()?, name: pin.name, version: pin.version })
+    });
     pin.map(Some).ok_or_else(|| {
         Error::internal(format!(
             "the pin stored at {key:?} cannot be read, so it is not known which version is to run: \
@@ -88,7 +89,7 @@ impl Catalog {
         };
         let pin = StoredPin {
             name: id.name.clone(),
-            kind: StoredKind(Some(id.kind)),
+            kind: StoredKind::Is(id.kind),
             version: id.version.clone(),
         };
         let value = serde_json::to_vec(&pin).map_err(|e| Error::internal(e.to_string()))?;

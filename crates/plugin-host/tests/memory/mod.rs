@@ -2,6 +2,7 @@
 //! integration tests of this crate.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,9 +14,26 @@ type Map = BTreeMap<String, Vec<u8>>;
 
 /// A mount's storage in memory.
 #[derive(Clone, Default)]
-pub struct MemoryStorage(Arc<Mutex<(Map, u64)>>);
+pub struct MemoryStorage(Arc<Mutex<(Map, u64)>>, Arc<AtomicU64>);
 
 impl MemoryStorage {
+    /// The `n`th put or delete from now fails, and changes nothing; 0 takes that back. Those in
+    /// transactions do not count.
+    #[allow(dead_code, reason = "not every test uses it")]
+    pub fn fail_nth_write(&self, n: u64) {
+        self.1.store(n, Ordering::SeqCst);
+    }
+
+    fn write(&self, change: impl FnOnce(&mut Map)) -> BoxFuture<'_, Result<(), StorageError>> {
+        let step = |n: u64| n.checked_sub(1);
+        if self.1.fetch_update(Ordering::SeqCst, Ordering::SeqCst, step) == Ok(1) {
+            let failed = StorageError::Failed("the test says that this cannot be written".into());
+            return Box::pin(std::future::ready(Err(failed)));
+        }
+        self.change(change);
+        done(())
+    }
+
     fn change(&self, change: impl FnOnce(&mut Map)) {
         let mut state = self.0.lock().expect("no test panics with this lock");
         change(&mut state.0);
@@ -56,12 +74,10 @@ impl Storage for MemoryStorage {
         done(find(&self.snapshot().0, key))
     }
     fn put(&self, entry: Entry) -> BoxFuture<'_, Result<(), StorageError>> {
-        self.change(|map| drop(map.insert(entry.key, entry.value.to_vec())));
-        done(())
+        self.write(|map| drop(map.insert(entry.key, entry.value.to_vec())))
     }
     fn delete<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<(), StorageError>> {
-        self.change(|map| drop(map.remove(key)));
-        done(())
+        self.write(|map| drop(map.remove(key)))
     }
     fn list_page<'a>(
         &'a self,
@@ -73,7 +89,7 @@ impl Storage for MemoryStorage {
     }
     fn begin(&self, read_only: bool) -> BoxFuture<'_, Result<Box<dyn Transaction>, StorageError>> {
         let (map, at) = self.snapshot();
-        let own = MemoryStorage(Arc::new(Mutex::new((map, 0))));
+        let own = MemoryStorage(Arc::new(Mutex::new((map, 0))), Arc::default());
         done(Box::new(MemoryTransaction { base: self.clone(), own, at, read_only }))
     }
 }
