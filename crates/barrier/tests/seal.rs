@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use boltwork_barrier::seal::{Initialized, Progress, ShamirSeal, Unsealing};
-use boltwork_barrier::{Barrier, Error, paths};
+use boltwork_barrier::{Barrier, Draft, Error, paths};
 use boltwork_storage::{Batch, FaultInjector, Memory, Physical as _};
 
 fn sealed() -> (Arc<Memory>, Barrier, ShamirSeal) {
@@ -180,4 +180,37 @@ async fn a_store_from_before_unseal_keys_opens_with_its_root_key() {
     let config = br#"{"type":"shamir","secret_shares":1,"secret_threshold":1}"#;
     memory.apply(Batch::put(paths::SEAL_CONFIG, config.to_vec())).await.expect("put");
     assert_eq!(seal.unseal(&root_key).await.expect("share"), Unsealing::Unsealed);
+}
+
+#[tokio::test]
+async fn a_draft_is_stored_in_one_step_and_only_where_nothing_is_and_can_be_taken_back() {
+    let draft = Draft::default();
+    let keys = ShamirSeal::new(draft.barrier().clone()).initialize(3, 2).await.expect("a draft");
+    draft.barrier().unseal(&keys.root_key).await.expect("unseal the draft");
+    draft.barrier().put("sys/deep/down/first", b"value").await.expect("write");
+
+    let storage = Arc::new(FaultInjector::new(Arc::new(Memory::new())));
+    let barrier = Barrier::new(storage.clone());
+    storage.fail_nth_write(1);
+    assert!(matches!(draft.store_in(&barrier).await, Err(Error::Storage(_))));
+    assert!(storage.list("", "", None).await.expect("list").is_empty());
+    storage.lose_nth_answer(1);
+    draft.store_in(&barrier).await.expect("it was stored, whatever storage says");
+    assert_eq!(storage.batches_written(), 1);
+    assert!(matches!(draft.store_in(&barrier).await, Err(Error::AlreadyInitialized)));
+
+    let seal = ShamirSeal::new(barrier.clone());
+    for share in &keys.shares[..2] {
+        seal.unseal(share).await.expect("a share");
+    }
+    let found = barrier.get("sys/deep/down/first").await.expect("read");
+    assert_eq!(found.expect("there").as_slice(), b"value");
+
+    draft.take_back_from(&barrier).await.expect("take back");
+    assert!(storage.list("", "", None).await.expect("list").is_empty());
+    let other = Draft::default();
+    ShamirSeal::new(other.barrier().clone()).initialize(1, 1).await.expect("another");
+    other.store_in(&barrier).await.expect("there is room again");
+    assert!(matches!(draft.take_back_from(&barrier).await, Err(Error::Conflict)), "not this one's");
+    assert!(barrier.is_initialized().await.expect("asked"));
 }

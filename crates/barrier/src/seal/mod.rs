@@ -90,6 +90,12 @@ impl ShamirSeal {
         Ok(Some(config))
     }
 
+    /// Reads the configuration anew when it is next needed: it was stored, or taken back, by another way than
+    /// [`ShamirSeal::initialize`].
+    pub fn forget_config(&self) {
+        self.config.store(None);
+    }
+
     /// Makes root key, unseal key and keyring, and stores all of them in one step. The barrier stays sealed.
     ///
     /// # Errors

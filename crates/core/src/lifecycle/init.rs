@@ -1,9 +1,16 @@
 //! Initialization: keys are made, the first token is made, and the shares are shown once.
+//!
+//! All of it is made in memory and stored in one step, and taken back if whoever asked went away
+//! before there was an answer: a server whose shares nobody knows would be lost.
 
 use std::sync::Arc;
 
-use boltwork_barrier::seal::Key;
+use boltwork_barrier::{
+    Draft,
+    seal::{Key, ShamirSeal},
+};
 use boltwork_logical::{SecretText, Storage};
+use tokio::sync::oneshot;
 
 use super::{Core, LifecycleError, seal::gone};
 use crate::{
@@ -59,58 +66,93 @@ impl Core {
         self.barrier.is_initialized().await.map_err(Into::into)
     }
 
-    /// Initializes the server, which stays sealed.
+    /// Initializes the server, which stays sealed. If that fails, or the caller goes away before it
+    /// is done, nothing is stored, and it can be asked for again.
     ///
     /// # Errors
     /// Wrong numbers, an already initialized server, or storage that cannot be written.
     pub async fn initialize(&self, request: InitRequest) -> Result<InitResult, LifecycleError> {
         let me = self.me.upgrade().ok_or_else(gone)?;
-        // Carried through even if the client goes away, so that the barrier is never left open.
-        let work = tokio::spawn(async move { me.initialize_now(request).await });
-        work.await.unwrap_or_else(|_| Err(gone()))
+        let (tell, told) = oneshot::channel();
+        // Carried through even if the client goes away: what is stored may have to be taken back.
+        tokio::spawn(async move {
+            let _one = me.transition.lock().await;
+            let draft = Draft::default();
+            let outcome = me.initialize_now(request, &draft).await;
+            if let Err(Ok(_)) = tell.send(outcome) {
+                me.take_back(&draft).await;
+            }
+        });
+        told.await.unwrap_or_else(|_| Err(gone()))
     }
 
-    async fn initialize_now(&self, request: InitRequest) -> Result<InitResult, LifecycleError> {
-        let _one = self.transition.lock().await;
+    /// The caller holds `transition`.
+    async fn initialize_now(
+        &self,
+        request: InitRequest,
+        draft: &Draft,
+    ) -> Result<InitResult, LifecycleError> {
         self.end_leaving().await;
         if self.is_initialized().await? {
             return Err(LifecycleError::AlreadyInitialized);
         }
         let (shares, threshold) = request.numbers()?;
-        let made = self.seal.initialize(shares, threshold).await?;
-        self.barrier.unseal(&made.root_key).await?;
-        let root_token = self.first_token(request.root_token).await;
-        self.barrier.seal();
-        Ok(InitResult { shares: made.shares, root_token: root_token? })
+        let seal = ShamirSeal::new(draft.barrier().clone());
+        let made = seal.initialize(shares, threshold).await?;
+        draft.barrier().unseal(&made.root_key).await?;
+        let root_token = first_token(draft, request.root_token).await?;
+        draft.barrier().seal();
+        let stored = draft.store_in(&self.barrier).await;
+        self.seal.forget_config();
+        stored?;
+        Ok(InitResult { shares: made.shares, root_token })
     }
 
-    async fn first_token(&self, id: Option<SecretText>) -> Result<SecretText, LifecycleError> {
-        let view = |prefix: &str| -> Result<Arc<dyn Storage>, LifecycleError> {
-            Ok(Arc::new(self.barrier.view(prefix)?))
-        };
-        let policies = Arc::new(Policies::new(view("sys/policy/")?));
-        policies.seed().await?;
-        // Nothing is revoked here, so no cubbyhole is touched.
-        let leases = Arc::new(Leases::new(view("sys/expire/")?));
-        let cubbyholes = view("sys/token/none/")?;
-        let tokens = TokenStore::open(
-            view("sys/token/")?,
-            cubbyholes,
-            policies,
-            Arc::default(),
-            leases,
-            self.barrier.clone(),
-        )
-        .await?;
-        let root = NewToken {
-            id,
-            policies: vec!["root".to_owned()],
-            path: "auth/token/root".to_owned(),
-            display_name: "root".to_owned(),
-            ..NewToken::default()
-        };
-        Ok(tokens.create(root).await?.0)
+    /// Nobody was told the shares: nobody could ever unseal this.
+    async fn take_back(&self, draft: &Draft) {
+        match draft.take_back_from(&self.barrier).await {
+            Ok(()) => tracing::warn!(
+                "whoever initialized the server went away before they were told the key shares; the \
+                 server is not initialized"
+            ),
+            Err(error) => tracing::error!(
+                %error,
+                "whoever initialized the server went away before they were told the key shares, and \
+                 that could not be taken back: nobody can unseal this server. Stop it, remove its \
+                 storage, and initialize it again"
+            ),
+        }
+        self.seal.forget_config();
     }
+}
+
+/// Makes the first token, and the policies that every server has.
+async fn first_token(draft: &Draft, id: Option<SecretText>) -> Result<SecretText, LifecycleError> {
+    let view = |prefix: &str| -> Result<Arc<dyn Storage>, LifecycleError> {
+        Ok(Arc::new(draft.barrier().view(prefix)?))
+    };
+    let policies = Arc::new(Policies::new(view("sys/policy/")?));
+    policies.seed().await?;
+    // Nothing is revoked here, so no cubbyhole is touched.
+    let leases = Arc::new(Leases::new(view("sys/expire/")?));
+    let cubbyholes = view("sys/token/none/")?;
+    let tokens = TokenStore::open(
+        view("sys/token/")?,
+        cubbyholes,
+        policies,
+        Arc::default(),
+        leases,
+        draft.barrier().clone(),
+    )
+    .await?;
+    let root = NewToken {
+        id,
+        policies: vec!["root".to_owned()],
+        path: "auth/token/root".to_owned(),
+        display_name: "root".to_owned(),
+        ..NewToken::default()
+    };
+    Ok(tokens.create(root).await?.0)
 }
 
 impl From<boltwork_barrier::Error> for LifecycleError {
