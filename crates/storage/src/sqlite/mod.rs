@@ -3,9 +3,13 @@
 //! One writer thread takes every batch that waits and commits them in one SQLite transaction, so that a hundred
 //! concurrent writers cost one sync; a caller is answered only after that commit. Reads go to a few threads with a
 //! connection each. The journal is a write-ahead log with `synchronous=FULL`: what is acknowledged is on disk.
+//!
+//! When the disk is full the log is folded into the file, which may be all that is needed; for deletions a reserve is
+//! given up besides. So they are not refused for want of the space that they would free.
 
 mod file;
 mod reader;
+mod reserve;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -27,7 +31,8 @@ const READ_QUEUE: u32 = 4096;
 /// Where the file is and how it is kept.
 #[derive(Clone, Debug)]
 pub struct SqliteConfig {
-    /// The database file. Its directory is created (mode 0700) when missing. Beside it live `-wal`, `-shm` and `.lock`.
+    /// The database file. Its directory is created (mode 0700) when missing. Beside it live `-wal`, `-shm`,
+    /// `-reserve` and `.lock`.
     pub path: PathBuf,
     /// Threads that serve reads, each with its own connection.
     pub readers: usize,

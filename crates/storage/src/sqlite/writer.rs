@@ -1,5 +1,5 @@
 //! The one thread that writes: groups every waiting batch into one SQLite transaction, hence one sync. Leaves out
-//! retries of what failed at the commit: every caller of that group is told.
+//! retries of what failed at the commit, but for want of space: every caller of that group is told.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,11 +11,15 @@ use tokio::sync::oneshot;
 use super::Counters;
 use super::file::explain;
 use super::reader::{get, list};
+use super::reserve::Reserve;
 use crate::queue::Queue;
 use crate::{Batch, Check, Error, Write};
 
 /// Batches in one transaction at most: bounds how long the first of them waits for the last.
 const GROUP: usize = 1024;
+
+/// Bytes written between two looks at how full the disk is.
+const LOOK: usize = 256 << 10;
 
 pub(super) struct Job {
     pub(super) batch: Batch,
@@ -28,34 +32,115 @@ enum Failure {
     WithGroup(Error),
 }
 
+/// Jobs that have to be tried again alone.
+#[derive(Default)]
+struct Lost {
+    jobs: Vec<Job>,
+    /// They are lost because the disk is full.
+    full: bool,
+}
+
 pub(super) struct Writer {
     connection: Connection,
     path: PathBuf,
     counters: Arc<Counters>,
+    reserve: Reserve,
+    /// Bytes written since the last look at how full the disk is.
+    unseen: usize,
 }
 
 impl Writer {
     pub(super) fn new(connection: Connection, path: PathBuf, counters: Arc<Counters>) -> Self {
-        Self { connection, path, counters }
+        let reserve = Reserve::beside(&path);
+        Self { connection, path, counters, reserve, unseen: LOOK }
     }
 
-    pub(super) fn run(&self, queue: &Queue<Job>) {
+    pub(super) fn run(mut self, queue: &Queue<Job>) {
         while let Some(jobs) = queue.pop_all(GROUP) {
             self.counters.batches.fetch_add(jobs.len() as u64, Ordering::Relaxed);
             let lost = self.group(jobs);
-            // SQLite gave up the transaction in the middle (no space for one large batch, for instance): those who
-            // shared it by chance get a transaction each.
-            for job in lost {
-                self.group(vec![job]);
+            if lost.full {
+                self.fold();
+            }
+            // SQLite gave up the transaction (no space for one large batch, for instance): those who shared it by
+            // chance get a transaction each.
+            for job in lost.jobs {
+                let outcome = self.alone(&job.batch);
+                let _ = job.reply.send(outcome);
             }
         }
     }
 
-    /// Writes the jobs in one transaction and answers them; returns those that have to be tried again alone.
-    fn group(&self, jobs: Vec<Job>) -> Vec<Job> {
+    /// Writes a batch in a transaction of its own. On a full disk what does not make the file larger (a deletion, or
+    /// what fits where something was deleted) gets its space in the log from the reserve.
+    fn alone(&mut self, batch: &Batch) -> Result<(), Error> {
+        let mut grew = false;
+        let outcome = self.one(batch, &mut grew);
+        if grew || !matches!(outcome, Err(Error::Full { .. })) || !self.reserve.release() {
+            return outcome;
+        }
+        let outcome = self.one(batch, &mut grew);
+        // Makes the log short, and so room for the reserve.
+        self.fold();
+        self.reserve.restore();
+        outcome
+    }
+
+    /// `grew` says whether the file became larger, or would have.
+    fn one(&self, batch: &Batch, grew: &mut bool) -> Result<(), Error> {
+        self.step("BEGIN IMMEDIATE")?;
+        let written = self.pages().and_then(|before| {
+            self.write(batch)
+                .map_err(|(Failure::Alone(error) | Failure::WithGroup(error))| error)?;
+            *grew = self.pages()? > before;
+            Ok(())
+        });
+        match written {
+            Ok(()) => self.commit(true),
+            Err(error) => {
+                self.roll_back();
+                Err(error)
+            }
+        }
+    }
+
+    /// The size of the file in pages, with what is being written.
+    fn pages(&self) -> Result<i64, Error> {
+        self.connection
+            .query_row("PRAGMA page_count", [], |row| row.get(0))
+            .map_err(|e| explain(&self.path, &e))
+    }
+
+    /// On a disk that is nearly full the log stays short, so that the reserve is enough to fold it.
+    fn look(&mut self, written: usize) {
+        self.unseen += written;
+        if self.unseen < LOOK {
+            return;
+        }
+        self.unseen = 0;
+        // It may have been given up once, and there may be space again.
+        self.reserve.restore();
+        if self.reserve.is_nearly_needed() {
+            // The next look is after the next write.
+            self.unseen = LOOK;
+            self.fold();
+        }
+    }
+
+    /// Moves what is in the write-ahead log into the file and makes the log short. It stays as it is if there is no
+    /// space for that either, or if somebody reads it.
+    fn fold(&self) {
+        let folded = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        if let Err(error) = folded {
+            tracing::debug!(path = %self.path.display(), %error, "the write-ahead log cannot be folded");
+        }
+    }
+
+    /// Writes the jobs in one transaction and answers them, but for those that have to be tried again alone.
+    fn group(&mut self, jobs: Vec<Job>) -> Lost {
         if let Err(error) = self.step("BEGIN IMMEDIATE") {
             answer_all(jobs, &error);
-            return Vec::new();
+            return Lost::default();
         }
         let mut written = Vec::with_capacity(jobs.len());
         let mut refused = Vec::new();
@@ -66,19 +151,30 @@ impl Writer {
                 Err(Failure::Alone(error)) => refused.push((job, error)),
                 Err(Failure::WithGroup(error)) => {
                     self.roll_back();
-                    let _ = job.reply.send(Err(error));
                     answer_each(refused);
+                    let full = matches!(error, Error::Full { .. });
+                    match full {
+                        true => written.push(job),
+                        false => drop(job.reply.send(Err(error))),
+                    }
                     written.extend(jobs);
-                    return written;
+                    return Lost { jobs: written, full };
                 }
             }
         }
         let outcome = self.commit(!written.is_empty());
+        answer_each(refused);
+        if matches!(outcome, Err(Error::Full { .. })) {
+            return Lost { jobs: written, full: true };
+        }
+        let bytes = written.iter().map(|job| job.batch.len_bytes()).sum();
         for job in written {
             let _ = job.reply.send(outcome.clone());
         }
-        answer_each(refused);
-        Vec::new()
+        if outcome.is_ok() {
+            self.look(bytes);
+        }
+        Lost::default()
     }
 
     fn commit(&self, wrote: bool) -> Result<(), Error> {
