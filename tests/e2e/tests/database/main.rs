@@ -4,6 +4,8 @@
 //! Left out on purpose: what needs no database (`differential`), and other people's plugins
 //! (`database_plugins.rs`, `compatibility`).
 
+mod changes;
+
 use boltwork_e2e::postgres::{Postgres, Running, SUPERUSER};
 use boltwork_e2e::{Answer, Api, Kind, Plugin, Server, Setup, Storage, process, tools, wait_for};
 use serde_json::{Value, json};
