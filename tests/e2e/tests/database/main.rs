@@ -5,6 +5,7 @@
 //! (`database_plugins.rs`, `compatibility`).
 
 mod changes;
+mod faults;
 
 use boltwork_e2e::postgres::{Postgres, Running, SUPERUSER};
 use boltwork_e2e::{Answer, Api, Kind, Plugin, Server, Setup, Storage, process, tools, wait_for};
