@@ -92,6 +92,16 @@ pub trait SystemView: Send + Sync {
     ) -> BoxFuture<'a, Result<OpenedDatabase, Error>> {
         Box::pin(async { Err(Error::internal(NOT_FROM_PLUGINS)) })
     }
+
+    /// Lets what runs for a database plugin take no more connections: those that are opened from now
+    /// on are in a fresh process. Only for backends inside the server; no wire carries it.
+    fn retire_database<'a>(
+        &'a self,
+        _name: &'a str,
+        _version: &'a str,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async { Err(Error::internal(NOT_FROM_PLUGINS)) })
+    }
 }
 
 const NOT_FROM_PLUGINS: &str =

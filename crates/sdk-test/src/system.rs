@@ -143,6 +143,10 @@ impl SystemView for FakeSystem {
             _ => Err(Error::invalid(format!("plugin not found in the catalog: {name}"))),
         })
     }
+    fn retire_database<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Result<(), Error>> {
+        // There are no processes here.
+        ready(Ok(()))
+    }
     fn open_database<'a>(
         &'a self,
         name: &'a str,

@@ -213,13 +213,18 @@ impl Database {
     }
 
     async fn reload(&self, req: Request<PluginNamed>) -> Result<Reply> {
-        let mut reloaded = Vec::new();
-        let mut failed = Vec::new();
+        let mut chosen = Vec::new();
         for name in req.storage.keys(PREFIX).await? {
             let config = Config::load(&*req.storage, &name).await?;
-            if config.plugin_name != req.fields.plugin_name {
-                continue;
+            if config.plugin_name == req.fields.plugin_name {
+                // All of them first: otherwise the second would find the process of the first.
+                req.system.retire_database(&config.plugin_name, &config.plugin_version).await?;
+                chosen.push((name, config));
             }
+        }
+        let mut reloaded = Vec::new();
+        let mut failed = Vec::new();
+        for (name, config) in chosen {
             self.connections.clear(&name).await;
             match self.connections.open(&name, &config, &*req.system).await {
                 Ok(_) => reloaded.push(name),

@@ -200,4 +200,21 @@ impl SystemView for MountSystemView {
             self.server()?.plugins.open_database(&id, &point).await
         })
     }
+
+    fn retire_database<'a>(
+        &'a self,
+        name: &'a str,
+        version: &'a str,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            let plugins = &self.server()?.plugins;
+            let kind = PluginKind::Database;
+            let id = match plugins.pinned(kind, name).await? {
+                Some(pin) => pin,
+                None => PluginId { kind, name: name.to_owned(), version: version.to_owned() },
+            };
+            plugins.retire(&id).await;
+            Ok(())
+        })
+    }
 }

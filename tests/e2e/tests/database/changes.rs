@@ -1,11 +1,11 @@
-//! What changes while users are there: their end, the credential of static roles, and the rules
-//! for passwords.
+//! What changes while users are there: their end, the credential of static roles, the rules for
+//! passwords, and the plugin itself.
 
 use boltwork_e2e::postgres::{Postgres, Running};
-use boltwork_e2e::{Server, wait_for};
+use boltwork_e2e::{Server, process, wait_for};
 use serde_json::json;
 
-use super::{Home, connect, enabled, role, user};
+use super::{Home, connect, enabled, revoke, role, user, users};
 
 /// When PostgreSQL takes a user's password no longer, in seconds since 1970.
 fn end(postgres: &Running, user: &str) -> u64 {
@@ -67,4 +67,26 @@ fn passwords_are_made_by_the_policy_of_the_connection() {
     assert_eq!(user.password.len(), 24);
     assert!(user.password.chars().all(|letter| "xyz".contains(letter)));
     assert!(postgres.admits(&user.name, &user.password));
+}
+
+#[test]
+fn a_reloaded_plugin_makes_and_removes_users_with_a_fresh_process() {
+    let Some(postgres) = Postgres::default().start() else { return };
+    let Some(server) = Server::memory() else { return };
+    let api = server.api();
+    let plugin = enabled(&server, Home::External);
+    connect(&api, &plugin, &postgres);
+    role(&api, "app", json!({}));
+    for path in ["sys/plugins/reload/database/our-postgresql", "database/reload/our-postgresql"] {
+        let kept = user(&api, "app");
+        let before = server.plugins_running()[0].pid;
+        assert!(api.write(path, &json!({})).succeeded(), "{path}");
+        let fresh = user(&api, "app");
+        assert!(postgres.admits(&fresh.name, &fresh.password), "{path}");
+        wait_for("the process is a fresh one", || (!process::runs(before)).then_some(()));
+        revoke(&api, &kept.lease);
+        revoke(&api, &fresh.lease);
+        assert!(users(&postgres).is_empty(), "{path}");
+        server.expect_plugins(1);
+    }
 }
