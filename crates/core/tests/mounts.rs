@@ -396,3 +396,15 @@ async fn a_removal_that_failed_over_a_lease_of_the_last_moment_can_be_asked_for_
     let left = left.expect("list").map(|reply| reply.data.fields().expect("fields"));
     assert!(left.is_none_or(|left| left.is_empty()), "and no lease is left");
 }
+
+#[tokio::test]
+async fn a_removal_that_was_written_is_carried_on_though_storage_says_that_it_was_not() {
+    let server = Server::with_engine().await;
+    server.write(&server.root, "kv/at/x", json!({ "a": 1 })).await.expect("write");
+    // Otherwise the mount would serve on, and be gone after the next start.
+    server.storage.lose_nth_answer(1);
+    assert!(ok(server.root(Operation::Delete, "sys/mounts/kv", Value::Null).await));
+    assert!(server.mount("kv/").await.is_none());
+    let server = server.start_anew().await;
+    assert!(server.mount("kv/").await.is_none());
+}

@@ -163,18 +163,24 @@ impl Mounts {
         let value = serde_json::to_vec(&stored).map_err(|e| Error::internal(e.to_string()))?;
         let written = async {
             let tx = self.core.begin(false).await?;
-            tx.put(Entry::new(table.key(), value)).await?;
+            tx.put(Entry::new(table.key(), value.clone())).await?;
             if let Some(note) = note {
                 tx.delete(note).await?;
             }
             tx.commit().await
         };
-        written.await.map_err(|e| {
-            Error::unavailable(format!(
-                "the table of {}s could not be written, nothing was changed: {e}",
-                table.noun()
-            ))
-        })
+        let Err(error) = written.await else { return Ok(()) };
+        // A failed answer does not mean that nothing was written; and what was, counts after the
+        // next start.
+        if let Ok(Some(stored)) = self.core.get(table.key()).await
+            && *stored.value == *value
+        {
+            return Ok(());
+        }
+        Err(Error::unavailable(format!(
+            "the table of {}s could not be written, nothing was changed: {error}",
+            table.noun()
+        )))
     }
 
     /// Writes a table as it would be with one entry replaced (`Some`) or removed (`None`).
