@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use boltwork_sdk::{
     Named, Path, Reply, Request, Result, Ttl, Wal,
-    logical::{Credential, Error, MadeUser, NewUser, SecretText, Storage, SystemView, UserChange},
+    logical::{Error, MadeUser, NewUser, Storage, SystemView, UserChange},
     path,
 };
 use schemars::JsonSchema;
@@ -14,6 +14,7 @@ use serde_json::json;
 
 use crate::{
     Database,
+    certificate::Holder,
     config::Config,
     connections::Connections,
     credentials::{Made as Credentials, Recipe},
@@ -70,8 +71,7 @@ struct Issue {
 /// A user that was made and noted.
 struct Issued {
     username: String,
-    /// Under which key it is answered, and what it is.
-    credential: (&'static str, SecretText),
+    credential: Credentials,
 }
 
 impl Database {
@@ -107,9 +107,9 @@ impl Database {
         // In a task of its own: once the database was asked, somebody has to hear the answer.
         let made = tokio::spawn(issue.run()).await;
         let made = made.map_err(|_| Error::internal("making the user was interrupted"))??;
-        let internal = Leased { username: made.username.clone(), ..leased };
-        let (key, secret) = &made.credential;
-        let data = json!({ "username": made.username, *key: secret.expose() });
+        let mut data = made.credential.shown();
+        data.insert("username".to_owned(), json!(made.username));
+        let internal = Leased { username: made.username, ..leased };
         Ok(Reply::data(data).leased(KIND, Ttl(ttl), internal).max_ttl(max_ttl))
     }
 
@@ -195,32 +195,42 @@ impl Issue {
         let Self { role, config, system, .. } = &self;
         let instance = self.connections.open(&role.db_name, config, &**system).await?;
         let _stays = instance.shared().await;
+        // Settled once: a certificate ends when its user does.
+        let holder = self.holder().await?;
         let recipe = Recipe {
             kind: role.credential_type,
             settings: role.credential_config.as_ref(),
             connection_policy: &config.password_policy,
+            holder: Some(&holder),
         };
         let credential = recipe.make(&instance, &**system).await?;
-        let made = instance.new_user(self.user(credential.credential()).await).await;
+        let made = instance.new_user(self.user(&credential, holder)).await;
         let made = made.inspect_err(|failed| self.warn_of_unknown(failed))?;
         self.note(&instance, &made).await?;
-        let (key, sent) = credential.shown();
         // A plugin of version 4 chose the password itself.
         let chosen = made.password.filter(|_| matches!(credential, Credentials::Password(_)));
-        let secret = chosen.unwrap_or_else(|| sent.clone());
-        Ok(Issued { username: made.username, credential: (key, secret) })
+        let credential = chosen.map_or(credential, Credentials::Password);
+        Ok(Issued { username: made.username, credential })
     }
 
-    async fn user(&self, credential: Credential) -> NewUser {
+    async fn holder(&self) -> Result<Holder> {
         let (default, max) = (self.role.default_ttl, self.role.max_ttl);
         let wish = Wish { default, max, increment: Duration::ZERO, issued: None };
-        let ttl = wish.settle(&*self.system).await;
-        let statements = &self.role.statements;
-        NewUser {
+        let end = moment::end(wish.settle(&*self.system).await);
+        Ok(Holder {
             display_name: self.display_name.clone(),
             role_name: self.role_name.clone(),
-            credential,
-            expiration: moment::end(ttl),
+            end: end.ok_or_else(|| Error::internal("the role's ttl has no end on this system"))?,
+        })
+    }
+
+    fn user(&self, credential: &Credentials, holder: Holder) -> NewUser {
+        let statements = &self.role.statements;
+        NewUser {
+            display_name: holder.display_name,
+            role_name: holder.role_name,
+            credential: credential.credential(),
+            expiration: Some(holder.end),
             statements: statements.creation.clone(),
             rollback_statements: statements.rollback.clone(),
             renew_statements: statements.renewal.clone(),

@@ -24,18 +24,22 @@
 //! logged as an error with role and connection. Such a user ends by itself if the creation
 //! statements set `{{expiration}}`, which is why every user is given one.
 
+mod authority;
+mod certificate;
 mod config;
 mod connections;
 mod credentials;
 mod creds;
 mod details;
 mod instance;
+mod keys;
 mod moment;
 mod role;
 mod roles;
 mod root;
 mod rotation;
 mod schedule;
+mod settings;
 mod statements;
 mod static_role;
 mod statics;

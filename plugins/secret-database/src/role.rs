@@ -8,7 +8,8 @@ use boltwork_sdk::{
     logical::{Error, Storage},
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::{Map, Value};
+
+use crate::settings::Settings;
 
 /// Where roles are kept whose users the engine makes.
 pub const PREFIX: &str = "role/";
@@ -25,7 +26,7 @@ pub struct Role {
     #[serde(serialize_with = "to_nanos", deserialize_with = "from_nanos")]
     pub max_ttl: Duration,
     pub credential_type: CredentialKind,
-    pub credential_config: Option<Map<String, Value>>,
+    pub credential_config: Option<Settings>,
 }
 
 /// What is done to users, in the database's own language.

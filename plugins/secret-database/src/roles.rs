@@ -1,7 +1,5 @@
 //! `roles/`: what users of a database the engine makes, and for how long.
 
-use std::collections::BTreeMap;
-
 use boltwork_sdk::{Named, Path, Reply, Request, Result, StorageExt, Ttl, logical::Error, path};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -10,6 +8,7 @@ use serde_json::json;
 use crate::{
     Database, credentials,
     role::{CredentialKind, PREFIX, Role},
+    settings::Sent,
     statements::Statements,
     static_role,
 };
@@ -24,7 +23,7 @@ pub struct RoleFields {
     /// The type of credential to manage: password, `rsa_private_key`, `client_certificate`.
     credential_type: Option<String>,
     /// The configuration for the given `credential_type`.
-    credential_config: Option<BTreeMap<String, String>>,
+    credential_config: Option<Sent>,
     /// Statements that make and set up a user.
     creation_statements: Option<Statements>,
     /// Statements that remove a user.
@@ -102,7 +101,7 @@ impl Database {
             "max_ttl": role.max_ttl.as_secs(),
             "credential_type": role.credential_type.as_str(),
         });
-        if let Some(config) = role.credential_config.filter(|config| !config.is_empty()) {
+        if let Some(config) = role.credential_config.and_then(|config| config.shown()) {
             shown["credential_config"] = json!(config);
         }
         Ok(Reply::data(shown))
@@ -120,17 +119,7 @@ impl Database {
         if role.db_name.is_empty() {
             return Err(Error::invalid("database name is required"));
         }
-        if let Some(kind) = &fields.credential_type {
-            let kind = CredentialKind::parse(kind)?;
-            if kind != role.credential_type {
-                role.credential_config = None;
-            }
-            role.credential_type = kind;
-        }
-        let sent = fields.credential_config.unwrap_or_default();
-        if let Some(config) = credentials::checked(role.credential_type, &sent)? {
-            role.credential_config = Some(config);
-        }
+        apply_credential(&mut role, fields.credential_type.as_deref(), fields.credential_config)?;
         let statements = &mut role.statements;
         for (place, sent) in [
             (&mut statements.creation, fields.creation_statements),
@@ -153,4 +142,26 @@ impl Database {
         storage.save(format!("{PREFIX}{}", fields.name), &role).await?;
         Ok(Reply::empty())
     }
+}
+
+/// The role's kind of credential and its settings, as they are to be.
+fn apply_credential(role: &mut Role, kind: Option<&str>, sent: Option<Sent>) -> Result<()> {
+    if let Some(kind) = kind {
+        let kind = CredentialKind::parse(kind)?;
+        if kind != role.credential_type {
+            role.credential_config = None;
+        }
+        role.credential_type = kind;
+    }
+    // An authority's key is not shown to whoever reads a role, so nobody could send it again with a
+    // change of something else.
+    let keeps = role.credential_type == CredentialKind::ClientCertificate
+        && role.credential_config.is_some()
+        && sent.is_none();
+    if !keeps
+        && let Some(config) = credentials::checked(role.credential_type, &sent.unwrap_or_default())?
+    {
+        role.credential_config = Some(config);
+    }
+    Ok(())
 }

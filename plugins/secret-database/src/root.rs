@@ -119,10 +119,13 @@ async fn rotate(connections: &Connections, req: &Request<Named>) -> Result<()> {
     let outcome = {
         let _alone = instance.alone().await;
         let policy = &config.password_policy;
-        let recipe =
-            Recipe { kind: CredentialKind::Password, settings: None, connection_policy: policy };
-        let new = recipe.make(&instance, &*req.system).await?;
-        let (_, new) = new.shown();
+        let recipe = Recipe {
+            kind: CredentialKind::Password,
+            settings: None,
+            connection_policy: policy,
+            holder: None,
+        };
+        let new = recipe.password(&instance, &*req.system).await?;
         let rotation = Rotation {
             connection_name: name.clone(),
             user_name: user,

@@ -284,6 +284,7 @@ impl Rotations {
             kind: role.credential_type,
             settings: role.credential_config.as_ref(),
             connection_policy: &config.password_policy,
+            holder: None,
         };
         let made = recipe.make(&instance, &*home.system).await?;
         let mut noted = role.clone();
@@ -303,6 +304,8 @@ impl Rotations {
             Made::RsaKey { private, .. } => {
                 account.private_key = Zeroizing::new(BASE64_STANDARD.encode(private.expose()));
             }
+            // Not made for users that exist already.
+            Made::Certificate(_) => {}
         }
         account.pending = None;
         account.last_vault_rotation = OffsetDateTime::from(self.now());

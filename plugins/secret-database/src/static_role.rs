@@ -12,9 +12,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
-use crate::credentials::{Made, Settings};
+use crate::credentials::Made;
 use crate::role::{CredentialKind, RoleStatements, from_nanos, to_nanos};
 use crate::schedule::Schedule;
+use crate::settings::Settings;
 
 /// Where static roles are kept. Names are unique over both kinds of roles.
 pub const PREFIX: &str = "static-role/";
@@ -56,7 +57,7 @@ pub struct Account {
 }
 
 /// A credential on its way into the database.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub struct Pending {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<Zeroizing<String>>,
@@ -96,17 +97,16 @@ fn never() -> OffsetDateTime {
 impl Pending {
     /// A credential that was just made.
     pub fn of(made: &Made) -> Self {
-        let (_, secret) = made.shown();
-        let secret = Zeroizing::new(secret.expose().to_owned());
+        let kept = |secret: &SecretText| Some(Zeroizing::new(secret.expose().to_owned()));
         match made {
-            Made::Password(_) => {
-                Self { password: Some(secret), public_key: None, private_key: None }
-            }
-            Made::RsaKey { public, .. } => Self {
-                password: None,
+            Made::Password(password) => Self { password: kept(password), ..Self::default() },
+            Made::RsaKey { public, private } => Self {
                 public_key: Some(String::from_utf8_lossy(public).into_owned()),
-                private_key: Some(secret),
+                private_key: kept(private),
+                ..Self::default()
             },
+            // Not made for users that exist already.
+            Made::Certificate(_) => Self::default(),
         }
     }
 

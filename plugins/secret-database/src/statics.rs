@@ -1,7 +1,6 @@
 //! `static-roles/`, `static-creds/`, `rotate-role/`: users that exist already, whose credentials the
 //! engine changes from time to time.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -20,6 +19,7 @@ use crate::{
     roles::ListFields,
     rotation::Home,
     schedule::Schedule,
+    settings::Sent,
     statements::Statements,
     static_role::{Account, PREFIX, StaticRole},
 };
@@ -50,7 +50,7 @@ pub struct StaticFields {
     /// The type of credential to manage: password or `rsa_private_key`.
     credential_type: Option<String>,
     /// The configuration for the given `credential_type`.
-    credential_config: Option<BTreeMap<String, String>>,
+    credential_config: Option<Sent>,
 }
 
 pub fn paths() -> Vec<Path<Database>> {
@@ -96,7 +96,7 @@ impl Database {
             ("credential_type".to_owned(), json!(role.credential_type.as_str())),
         ]);
         show_times(&mut shown, account);
-        if let Some(config) = role.credential_config.as_ref().filter(|config| !config.is_empty()) {
+        if let Some(config) = role.credential_config.as_ref().and_then(|config| config.shown()) {
             shown.insert("credential_config".to_owned(), json!(config));
         }
         Ok(Reply::data(shown))
@@ -257,6 +257,12 @@ fn apply(fields: StaticFields, mut role: StaticRole, is_new: bool) -> Result<Sta
     let before = role.credential_type;
     if let Some(kind) = &fields.credential_type {
         role.credential_type = CredentialKind::parse(kind)?;
+    }
+    if role.credential_type == CredentialKind::ClientCertificate {
+        return Err(Error::invalid(
+            "a static role cannot have credential_type client_certificate: its user exists already, \
+             under a subject that nobody can change; use a role under roles/",
+        ));
     }
     if before != role.credential_type {
         // One of the other kind was begun: it is of no use any more.

@@ -118,6 +118,7 @@ impl Connection {
 fn password(credential: &Credential) -> String {
     match credential {
         Credential::Password(text) => text.expose().to_owned(),
+        Credential::Subject(subject) => format!("subject {subject}"),
         _ => "no password".to_owned(),
     }
 }
