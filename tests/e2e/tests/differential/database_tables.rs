@@ -3,6 +3,33 @@
 
 use crate::Step;
 
+/// A role with an authority that was made for this table, with a name of several parts. Nobody trusts
+/// it.
+const CERTIFICATES: &str = concat!(
+    r#"{"db_name":"pg","credential_type":"client_certificate","credential_config":{"#,
+    r#""key_type":"ec","common_name_template":"{{.RoleName}}","ca_cert":""#,
+    r"-----BEGIN CERTIFICATE-----\n",
+    r"MIIB8DCCAZegAwIBAgIUfTvOOUr8U8Mn9wYnaYvSbZUEUkMwCgYIKoZIzj0EAwIw\n",
+    r"RTETMBEGCgmSJomT8ixkARkWA2NvbTEXMBUGCgmSJomT8ixkARkWB2V4YW1wbGUx\n",
+    r"FTATBgNVBAMMDGRpZmZlcmVudGlhbDAgFw0yNjExMjYwMTAyMDBaGA8yMTI2MTEw\n",
+    r"MjAxMDIwMFowRTETMBEGCgmSJomT8ixkARkWA2NvbTEXMBUGCgmSJomT8ixkARkW\n",
+    r"B2V4YW1wbGUxFTATBgNVBAMMDGRpZmZlcmVudGlhbDBZMBMGByqGSM49AgEGCCqG\n",
+    r"SM49AwEHA0IABKGXpIKz2TanTPgjwOiHhLkiYMATYMIFrtLcBjC6k2DmMAWE5D38\n",
+    r"PUj4cquBVWKPY58J4TWhi1HR3MnCPlaQz0ejYzBhMB0GA1UdDgQWBBTbTRbART93\n",
+    r"K2eeEqvuAGtA5L9g7jAfBgNVHSMEGDAWgBTbTRbART93K2eeEqvuAGtA5L9g7jAP\n",
+    r"BgNVHRMBAf8EBTADAQH/MA4GA1UdDwEB/wQEAwICBDAKBggqhkjOPQQDAgNHADBE\n",
+    r"AiBq/qjFCa8NycW2UaPwLCXRoulFGrLu6EJ5j8wQFKgUrQIgYLoYSezPv/jxyzRv\n",
+    r"Y4/XW292VEdEc4s+m2QGzONfzfw=\n",
+    r"-----END CERTIFICATE-----\n",
+    r#"","ca_private_key":""#,
+    r"-----BEGIN PRIVATE KEY-----\n",
+    r"MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgpJ3kC0tY6iiRiXos\n",
+    r"NPrhZsexakbvlez3zTViEnqMFKehRANCAAShl6SCs9k2p0z4I8Doh4S5ImDAE2DC\n",
+    r"Ba7S3AYwupNg5jAFhOQ9/D1I+HKrgVVij2OfCeE1oYtR0dzJwj5WkM9H\n",
+    r"-----END PRIVATE KEY-----\n",
+    r#""}}"#,
+);
+
 /// Connections, roles, static roles.
 pub const DATABASE: &[Step] = &[
     Step::new("mount it", "POST", "/v1/sys/mounts/db").body(r#"{"type":"database"}"#),
@@ -53,6 +80,31 @@ pub const DATABASE: &[Step] = &[
     Step::new("a role with keys", "POST", "/v1/db/roles/keys")
         .body(r#"{"db_name":"pg","credential_type":"rsa_private_key"}"#),
     Step::new("the role with keys", "GET", "/v1/db/roles/keys"),
+    Step::new("certificates without a type of key", "POST", "/v1/db/roles/certs").body(
+        r#"{"db_name":"pg","credential_type":"client_certificate","credential_config":{}}"#,
+    ),
+    Step::new("certificates with keys of a strange size", "POST", "/v1/db/roles/certs").body(
+        r#"{"db_name":"pg","credential_type":"client_certificate","credential_config":{"key_type":"rsa","key_bits":"1024"}}"#,
+    ),
+    Step::new("certificates with a strange hash", "POST", "/v1/db/roles/certs").body(
+        r#"{"db_name":"pg","credential_type":"client_certificate","credential_config":{"key_type":"ec","signature_bits":"1"}}"#,
+    ),
+    Step::new("certificates without a name", "POST", "/v1/db/roles/certs").body(
+        r#"{"db_name":"pg","credential_type":"client_certificate","credential_config":{"key_type":"ed25519"}}"#,
+    ),
+    Step::new("certificates without an authority", "POST", "/v1/db/roles/certs").body(
+        r#"{"db_name":"pg","credential_type":"client_certificate","credential_config":{"key_type":"ec","common_name_template":"{{.RoleName}}"}}"#,
+    ),
+    Step::new("certificates of an authority without a key", "POST", "/v1/db/roles/certs").body(
+        r#"{"db_name":"pg","credential_type":"client_certificate","credential_config":{"key_type":"ec","common_name_template":"{{.RoleName}}","ca_cert":"x"}}"#,
+    ),
+    Step::new("certificates of an authority that is none", "POST", "/v1/db/roles/certs").body(
+        r#"{"db_name":"pg","credential_type":"client_certificate","credential_config":{"key_type":"ec","common_name_template":"{{.RoleName}}","ca_cert":"x","ca_private_key":"x"}}"#,
+    ),
+    Step::new("a role with certificates", "POST", "/v1/db/roles/certs").body(CERTIFICATES),
+    Step::new("the role with certificates", "GET", "/v1/db/roles/certs"),
+    Step::new("a certificate that the plugin has no use for", "GET", "/v1/db/creds/certs"),
+    Step::new("remove the role with certificates", "DELETE", "/v1/db/roles/certs"),
     Step::new("roles", "LIST", "/v1/db/roles"),
     Step::new("a user by a role that is not there", "GET", "/v1/db/creds/none"),
     Step::new("a user with a kind that the plugin has not", "GET", "/v1/db/creds/keys"),

@@ -339,6 +339,12 @@ pub const KNOWN: &[Known] = &[
     ),
     known(
         "database",
+        &["the role with certificates"],
+        &["/data/credential_config/ca_private_key"],
+        "whoever may read a role is not told the key of its authority",
+    ),
+    known(
+        "database",
         &["a reset of nothing", "a root rotation of nothing"],
         &["/errors/0"],
         "the error stands alone, as everywhere here, not in a list of one",
