@@ -71,6 +71,18 @@ impl Failure {
         matches!(self, Self::Refused { code, .. } if *code == SqlState::UNDEFINED_OBJECT)
     }
 
+    /// Whether the statement only met another one that changed the same at the same time, such as
+    /// the rights on one schema; asked again, it is done. Nothing of it was.
+    pub fn collided(&self) -> bool {
+        let Self::Refused { text, code } = self else { return false };
+        let concurrent = *code == SqlState::INTERNAL_ERROR
+            && (text.contains("tuple concurrently updated")
+                || text.contains("tuple concurrently deleted"));
+        concurrent
+            || *code == SqlState::T_R_SERIALIZATION_FAILURE
+            || *code == SqlState::T_R_DEADLOCK_DETECTED
+    }
+
     /// Whether nobody knows what the database has done.
     pub fn leaves_doubt(&self) -> bool {
         matches!(self, Self::Broken(_) | Self::Slow { .. })

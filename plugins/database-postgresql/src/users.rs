@@ -1,6 +1,8 @@
 //! What is done to users, in SQL.
 
+use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use boltwork_sdk::logical::SecretText;
 use tokio::time::Instant;
@@ -61,8 +63,44 @@ impl Values<'_> {
     }
 }
 
+/// How often something is asked for that meets other changes of the same. The pauses between come to
+/// three fifths of a second.
+const ATTEMPTS: u32 = 8;
+/// The first pause; each later one is longer by it.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Asks for something until it does not collide with what others change at the same time.
+async fn until_alone<F>(deadline: Instant, mut ask: impl FnMut() -> F) -> Result<(), Failure>
+where
+    F: Future<Output = Result<(), Failure>>,
+{
+    let mut attempt = 1;
+    loop {
+        let pause = PAUSE * attempt;
+        match ask().await {
+            Err(failure)
+                if failure.collided()
+                    && attempt < ATTEMPTS
+                    && Instant::now() + pause < deadline =>
+            {
+                tokio::time::sleep(pause).await;
+                attempt += 1;
+            }
+            done => return done,
+        }
+    }
+}
+
 /// Runs statements, all or none.
 pub async fn together(
+    connection: &Connection,
+    statements: &Filled,
+    deadline: Instant,
+) -> Result<(), Failure> {
+    until_alone(deadline, || once_together(connection, statements, deadline)).await
+}
+
+async fn once_together(
     connection: &Connection,
     statements: &Filled,
     deadline: Instant,
@@ -125,7 +163,7 @@ pub async fn drop_user(
     }
     let mut failed = None;
     for revocation in &revocations {
-        match connection.run(revocation, deadline).await {
+        match until_alone(deadline, || connection.run(revocation, deadline)).await {
             Err(failure) if failure.leaves_doubt() => return Err(failure),
             Err(failure) => failed = Some(failure),
             Ok(()) => {}
@@ -133,7 +171,10 @@ pub async fn drop_user(
     }
     match failed {
         Some(failure) => Err(failure),
-        None => connection.run(&format!("DROP ROLE IF EXISTS {user}"), deadline).await,
+        None => {
+            let drop = format!("DROP ROLE IF EXISTS {user}");
+            until_alone(deadline, || connection.run(&drop, deadline)).await
+        }
     }
 }
 

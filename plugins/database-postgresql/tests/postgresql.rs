@@ -247,6 +247,30 @@ async fn no_more_connections_are_open_than_allowed() {
     assert_eq!(closed.to_string(), "connection has not been initialized");
 }
 
+/// PostgreSQL refuses one of two changes of the same rights at the same time: "tuple concurrently
+/// updated".
+#[tokio::test(flavor = "multi_thread")]
+async fn users_that_are_made_and_removed_at_the_same_time_are_not_in_each_others_way() {
+    let Some(postgres) = Postgres::default().start() else { return };
+    let database = Arc::new(open(&postgres, &json!({ "max_open_connections": 8 })).await);
+    let grant = r#"GRANT USAGE ON SCHEMA public TO "{{name}}""#;
+    let lives: Vec<_> = (0..8)
+        .map(|_| {
+            let database = Arc::clone(&database);
+            tokio::spawn(async move {
+                for _ in 0..10 {
+                    let user = make(&database, &[CREATE, grant], "x").await.username;
+                    database.delete_user(&user, &[]).await.expect("it is removed");
+                }
+            })
+        })
+        .collect();
+    for life in lives {
+        life.await.unwrap();
+    }
+    assert!(made_users(&postgres).is_empty());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_configuration_is_refused_without_its_secrets() {
     let Some(postgres) = Postgres::default().start() else { return };
