@@ -14,7 +14,6 @@ use h2::server::{Builder, Connection, SendResponse};
 use http::{Request, Response};
 use http_body::Body as _;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tonic::body::Body;
 use tonic::service::Routes;
 use tower::Service;
 
@@ -127,8 +126,7 @@ fn begin(answering: impl Future<Output = ()> + Send + 'static, pace: Pace, cx: &
 }
 
 /// Works on one call. Dropped midway if the caller gives it up.
-async fn answer(mut routes: Routes, request: Request<Incoming>, respond: SendResponse<Bytes>) {
-    let mut respond = respond;
+async fn answer(mut routes: Routes, request: Request<Incoming>, mut respond: SendResponse<Bytes>) {
     let mut call = pin!(routes.call(request));
     let response = poll_fn(|cx| match call.as_mut().poll(cx) {
         Poll::Ready(response) => Poll::Ready(Some(response)),
@@ -138,7 +136,6 @@ async fn answer(mut routes: Routes, request: Request<Incoming>, respond: SendRes
     let Some(response) = response else { return };
     let Ok(response) = response;
     let (head, body) = response.into_parts();
-    let body: Body = body;
     let ends = body.is_end_stream();
     if let Ok(stream) = respond.send_response(Response::from_parts(head, ()), ends)
         && !ends

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use h2::RecvStream;
-use http_body::{Body, Frame, SizeHint};
+use http_body::{Body, Frame};
 use tonic::Status;
 
 use super::lost;
@@ -52,9 +52,5 @@ impl Body for Incoming {
 
     fn is_end_stream(&self) -> bool {
         self.stream.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::default()
     }
 }
