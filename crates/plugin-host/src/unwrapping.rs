@@ -24,7 +24,7 @@ const SIGNS: [&str; 8] = [
 ];
 /// Words of servers, of Go's TLS and of ours, and what is to be done about them. The first that
 /// matches counts: the last ones are in many sentences.
-const REMEDIES: [(&[&str], &str); 7] = [
+const REMEDIES: [(&[&str], &str); 8] = [
     (
         &["it has expired"],
         "the token had expired before it was unwrapped: the plugin took too long, or a clock was set",
@@ -42,6 +42,13 @@ const REMEDIES: [(&[&str], &str); 7] = [
         &["CertificateRequired", "certificate required"],
         "the listener demands a client certificate: register it with -client-cert=FILE and \
          -client-key=FILE in its args",
+    ),
+    // With TLS 1.3 the refusal comes after the client's handshake: Go's client tells of it, or of a
+    // connection that is gone, whichever it meets first.
+    (
+        &["could not be established", "broken pipe", "reset by peer"],
+        "the server cut the connection, and its log says why: if the listener demands a client \
+         certificate, register it with -client-cert=FILE and -client-key=FILE in its args",
     ),
     (
         &["not valid for name", "NotValidForName", "certificate is valid for", "any IP SANs"],
@@ -213,6 +220,20 @@ mod tests {
             let text = explain(exited(&[&line]), "http://h:1").to_string();
             assert!(text.contains(reason) && !text.contains('\n'), "{text}");
             assert!(text.contains(advice), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_missing_client_certificate_is_told_however_the_client_met_it() {
+        for met in [
+            "remote error: tls: certificate required",
+            "http2: client conn could not be established",
+            "write tcp 127.0.0.1:1->127.0.0.1:2: write: broken pipe",
+            "read tcp 127.0.0.1:1->127.0.0.1:2: read: connection reset by peer",
+        ] {
+            let line = format!("error during token unwrap request: Put \"https://h:1\": {met}");
+            let text = explain(exited(&[&line]), "https://h:1").to_string();
+            assert!(text.contains("-client-cert=FILE") && text.contains(met), "{text}");
         }
     }
 
