@@ -47,10 +47,12 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// A fresh P-521 key and certificate of the shape that go-plugin makes.
+    /// A fresh P-256 key and a certificate of the shape that go-plugin makes. Its own keys are P-521,
+    /// which Go takes milliseconds to check: with each start, and with each connection. Peers look
+    /// at neither curve nor hash (wire spec 1.5).
     pub fn generate() -> Result<Self, Error> {
         let failed = |why: rcgen::Error| Error::certificate("making a certificate", why);
-        let mut pair = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P521_SHA512).map_err(failed)?;
+        let mut pair = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).map_err(failed)?;
         let certificate = params().and_then(|it| it.self_signed(&pair)).map_err(failed)?;
         let key = PrivateKeyDer::Pkcs8(pair.serialized_der().into());
         let identity = Self::new(vec![certificate.der().clone()], &key);
