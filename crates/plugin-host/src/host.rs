@@ -15,7 +15,7 @@ use crate::diagnose::{Doing, tell, told};
 use crate::folder::RuntimeFolder;
 use crate::gate::SetupGate;
 use crate::instance::Instance;
-use crate::integrity::locate;
+use crate::integrity::{Programs, locate};
 use crate::places::Places;
 use crate::pool::Pool;
 use crate::preflight;
@@ -75,6 +75,7 @@ impl PluginHost {
         let starter = Starter {
             rules,
             pool: Pool::default(),
+            programs: Arc::new(Programs::new(folder.path())),
             folder,
             places: Places::new(STARTS.0, STARTS.1),
             sealed: watch::Sender::new(0),

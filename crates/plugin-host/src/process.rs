@@ -13,14 +13,15 @@ use go_plugin::Cookie;
 use go_plugin::host::{Client, Command, Executable, Tls};
 use tonic::Code;
 
+use crate::HostError;
 use crate::bootstrap::Trust;
 use crate::environment::{self, Told};
-use crate::folder::Folder;
-use crate::integrity::{self, Program};
+use crate::integrity::{Kept, Program, Programs};
 use crate::log::Log;
 use crate::places::Places;
 use crate::protocol::Protocol;
-use crate::{HostError, rules::Rules};
+use crate::rules::Rules;
+use crate::starter::Starter;
 
 /// How long the process may take to be reaped after its connection is lost. Until then nobody
 /// can say whether it died or only hung up.
@@ -55,7 +56,7 @@ pub(crate) struct Process {
     /// For backends that are being set up in it.
     pub places: Places,
     members: Mutex<Members>,
-    _copy: Option<Folder>,
+    _kept: Option<Kept>,
 }
 
 #[derive(Debug, Default)]
@@ -82,11 +83,11 @@ impl Process {
     pub async fn start(
         order: Order,
         trust: Option<Trust>,
-        rules: &Rules,
-        private: &Path,
+        starter: &Starter,
     ) -> Result<Self, HostError> {
+        let (rules, private) = (&starter.rules, starter.folder.path());
         rules.check_permissions(&order.path)?;
-        let Program { executable, copy } = check(&order, private).await?;
+        let Program { executable, kept } = check(&order, &starter.programs).await?;
         let command = command(&order, trust, executable, rules, private);
         let client = go_plugin::host::start(command).await?;
         let started = (SystemTime::now(), Instant::now());
@@ -105,7 +106,7 @@ impl Process {
             started,
             places: Places::new(SET_UPS.0, SET_UPS.1),
             members: Mutex::default(),
-            _copy: copy,
+            _kept: Some(kept),
         };
         if !opted_out && process.order.protocol == Protocol::Auto {
             process.multiplexed = process.asks_multiplexing(rules.start_timeout).await?;
@@ -217,11 +218,10 @@ fn command(
     command
 }
 
-async fn check(order: &Order, private: &Path) -> Result<Program, HostError> {
+async fn check(order: &Order, programs: &Arc<Programs>) -> Result<Program, HostError> {
     let (path, sha256) = (order.path.clone(), order.entry.sha256.clone());
-    let private = private.to_owned();
-    let checked =
-        tokio::task::spawn_blocking(move || integrity::verify(&path, &sha256, &private)).await;
+    let programs = Arc::clone(programs);
+    let checked = tokio::task::spawn_blocking(move || programs.verify(&path, &sha256)).await;
     checked.unwrap_or_else(|panic| Err(HostError::program(&order.path, panic.to_string())))
 }
 
@@ -309,7 +309,7 @@ impl Process {
             started: (SystemTime::now(), Instant::now()),
             places: Places::new(SET_UPS.0, SET_UPS.1),
             members: Mutex::default(),
-            _copy: None,
+            _kept: None,
         })
     }
 }

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use crate::database::Opened;
 use crate::folder::RuntimeFolder;
+use crate::integrity::Programs;
 use crate::live::{Facts, Live};
 use crate::places::Places;
 use crate::pool::Pool;
@@ -21,6 +22,7 @@ pub(crate) struct Starter {
     pub rules: Rules,
     pub pool: Pool,
     pub folder: RuntimeFolder,
+    pub programs: Arc<Programs>,
     /// For processes that are being started.
     pub places: Places,
     /// Counts the times that the server was sealed: what was begun before ends.
@@ -83,13 +85,12 @@ impl Starter {
     async fn process(&self, order: Order) -> Result<Process, HostError> {
         // Starting is rare and its future large.
         let started = Box::pin(async move {
-            let (rules, folder) = (&self.rules, self.folder.path());
             if order.protocol == Protocol::Auto || order.metadata {
-                return Process::start(order, None, rules, folder).await;
+                return Process::start(order, None, self).await;
             }
             let server = self.server()?;
             let trust = bootstrap::prepare(&*server).await?;
-            let started = Process::start(order, Some(trust), rules, folder).await;
+            let started = Process::start(order, Some(trust), self).await;
             started.map_err(|error| unwrapping::explain(error, server.api_addr()))
         });
         self.unless_sealed(self.places.hold(started)).await
