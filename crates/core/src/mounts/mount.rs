@@ -18,13 +18,15 @@ use boltwork_logical::{
     Backend, Error, Existence, Failure, MountFacts, Reply, Request, Running, SpecialPaths, Storage,
 };
 use futures_util::FutureExt;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use super::{MountEntry, Table, start::clean_up};
 use crate::metrics::MountMetrics;
 
 /// Longest wait for requests to leave a backend that is going away.
 const DRAIN: Duration = Duration::from_secs(10);
+/// Backends of one mount that may be ending at the same time, after reloads in quick succession.
+const LEAVING: usize = 4;
 
 /// A mount.
 pub struct Mount {
@@ -40,6 +42,8 @@ pub struct Mount {
     pub(super) condition: ArcSwap<Condition>,
     /// One change of the backend at a time.
     pub(super) changing: tokio::sync::Mutex<()>,
+    /// A place is held while a backend before this one ends.
+    pub(super) leaving: Arc<Semaphore>,
 }
 
 /// How a mount's backend is.
@@ -172,6 +176,7 @@ impl Mount {
                 "it has not been started".into(),
             )),
             changing: tokio::sync::Mutex::default(),
+            leaving: Arc::new(Semaphore::new(LEAVING)),
         }
     }
 

@@ -4,6 +4,8 @@
 //! The new backend is created while the old one still answers. Then the old one is left by its
 //! requests, new requests wait, and the new one is initialized; so two are never at work on one
 //! mount's storage. If the new one fails, the old one answers again, and the caller is told.
+//!
+//! When the new one answers, the caller is told so; the old one cleans up meanwhile.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -121,6 +123,7 @@ impl Mounts {
         entry: &MountEntry,
         settle: impl Future<Output = Result<(), Error>>,
     ) -> Result<(), Error> {
+        let leaving = Arc::clone(&mount.leaving).acquire_owned().await.ok();
         let new = self.create_backend(mount, entry).await?;
         let before = mount.condition.load_full();
         let old = mount.live();
@@ -140,7 +143,10 @@ impl Mounts {
                 mount.run(new);
                 drop(waiting);
                 if let Some(old) = old {
-                    clean_up(&*old.running.backend).await;
+                    tokio::spawn(async move {
+                        clean_up(&*old.running.backend).await;
+                        drop(leaving);
+                    });
                 }
                 Ok(())
             }
