@@ -24,9 +24,24 @@ pub(crate) struct Mounted<E> {
     pub engine: E,
     pub table: Arc<Table<E>>,
     pub setup: Arc<Setup>,
+    special: Arc<SpecialPaths>,
 }
 
+/// Stands for the mount's UUID in what is said of storage keys.
+const MOUNT_UUID: &str = "{mount_uuid}";
+
 impl<E: Engine> Mounted<E> {
+    /// Mounts an engine.
+    pub fn new(engine: E, table: Arc<Table<E>>, setup: Setup) -> Self {
+        let mut special = Arc::clone(&table.special);
+        if special.read_ahead.iter().any(|rule| rule.key.contains(MOUNT_UUID)) {
+            for rule in &mut Arc::make_mut(&mut special).read_ahead {
+                rule.key = rule.key.replace(MOUNT_UUID, &setup.backend_uuid);
+            }
+        }
+        Self { engine, table, setup: Arc::new(setup), special }
+    }
+
     /// Routes a request. `Err` for what is the server's business to word.
     async fn answer(&self, request: logical::Request) -> Result<Option<logical::Reply>> {
         match request.operation {
@@ -175,7 +190,7 @@ impl<E: Engine> Backend for Mounted<E> {
     }
 
     fn special_paths(&self) -> Arc<SpecialPaths> {
-        Arc::clone(&self.table.special)
+        Arc::clone(&self.special)
     }
 
     fn initialize(&self) -> BoxFuture<'_, Result<(), Error>> {

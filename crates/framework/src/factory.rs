@@ -9,7 +9,7 @@ use crate::{Engine, Result, TableError, backend::Mounted, table::Table};
 /// Mounts one engine. Fails if its table has faults ([`Routes::check`](crate::Routes::check)).
 pub fn into_backend<E: Engine>(engine: E, setup: Setup) -> Result<Arc<dyn Backend>> {
     let table = Arc::new(Table::compile(E::routes()).map_err(|faults| faulty(&faults))?);
-    Ok(Arc::new(Mounted { engine, table, setup: Arc::new(setup) }))
+    Ok(Arc::new(Mounted::new(engine, table, setup)))
 }
 
 /// A factory that makes a new engine for every mount.
@@ -41,8 +41,7 @@ where
         Box::pin(async move {
             let table = self.table.as_ref().map_err(|faults| faulty(faults))?;
             let engine = (self.make)(&setup)?;
-            let table = Arc::clone(table);
-            Ok(Arc::new(Mounted { engine, table, setup: Arc::new(setup) }) as Arc<dyn Backend>)
+            Ok(Arc::new(Mounted::new(engine, Arc::clone(table), setup)) as Arc<dyn Backend>)
         })
     }
 }

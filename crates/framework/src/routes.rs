@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use boltwork_logical::BackendKind;
+use boltwork_logical::{BackendKind, ReadAhead};
 
 use crate::{
     Engine, Fields, Handler, Path,
@@ -25,6 +25,7 @@ pub struct Routes<E> {
     pub(crate) rollbacks: BTreeMap<String, Rollback<E>>,
     pub(crate) local: Vec<String>,
     pub(crate) seal_wrap: Vec<String>,
+    pub(crate) read_ahead: Vec<ReadAhead>,
     pub(crate) doubled: Vec<String>,
 }
 
@@ -118,6 +119,7 @@ impl<E: Engine> Routes<E> {
             rollbacks: BTreeMap::new(),
             local: Vec::new(),
             seal_wrap: Vec::new(),
+            read_ahead: Vec::new(),
             doubled: Vec::new(),
         }
     }
@@ -262,6 +264,16 @@ impl<E: Engine> Routes<E> {
     /// Storage prefixes that the seal encrypts once more.
     pub fn seal_wrap<P: Into<String>>(mut self, prefixes: impl IntoIterator<Item = P>) -> Self {
         self.seal_wrap.extend(prefixes.into_iter().map(Into::into));
+        self
+    }
+
+    /// Says what reads ask storage for: a read of `path` + REST asks for `key` + REST, with
+    /// [`Storage::get_ahead`](boltwork_logical::Storage::get_ahead). `{mount_uuid}` in `key` is the
+    /// mount's UUID. Boltwork then sends the entry along with the request, and the read costs no
+    /// call to the server; other servers do not know of this, and the entry is fetched. Sixteen
+    /// rules at most; of several that fit, the one with the longest `path` counts.
+    pub fn read_ahead(mut self, path: impl Into<String>, key: impl Into<String>) -> Self {
+        self.read_ahead.push(ReadAhead { path: path.into(), key: key.into() });
         self
     }
 

@@ -18,13 +18,16 @@ pub trait StorageExt: Storage {
         &self,
         key: impl AsRef<str> + Send,
     ) -> impl Future<Output = Result<Option<T>>> + Send {
-        async move {
-            let Some(entry) = self.get(key.as_ref()).await? else { return Ok(None) };
-            // serde_json's own text would quote what is stored.
-            let value =
-                serde_json::from_slice(&entry.value).map_err(|_| unreadable(key.as_ref()))?;
-            Ok(Some(value))
-        }
+        async move { loaded(key.as_ref(), self.get(key.as_ref()).await?) }
+    }
+
+    /// The same for what is only shown: see [`Storage::get_ahead`], and
+    /// [`Routes::read_ahead`](crate::Routes::read_ahead), which makes it cost no call.
+    fn load_ahead<T: DeserializeOwned>(
+        &self,
+        key: impl AsRef<str> + Send,
+    ) -> impl Future<Output = Result<Option<T>>> + Send {
+        async move { loaded(key.as_ref(), self.get_ahead(key.as_ref()).await?) }
     }
 
     /// Stores a value.
@@ -62,6 +65,12 @@ pub trait StorageExt: Storage {
 }
 
 impl<S: Storage + ?Sized> StorageExt for S {}
+
+fn loaded<T: DeserializeOwned>(key: &str, entry: Option<Entry>) -> Result<Option<T>> {
+    let Some(entry) = entry else { return Ok(None) };
+    // serde_json's own text would quote what is stored.
+    serde_json::from_slice(&entry.value).map(Some).map_err(|_| unreadable(key))
+}
 
 fn unreadable(key: &str) -> Error {
     Error::internal(format!("the stored value under {key:?} does not have the expected shape"))

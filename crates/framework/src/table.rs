@@ -137,6 +137,7 @@ fn special_paths<E>(routes: &Routes<E>, lines: &[Line<E>]) -> SpecialPaths {
     let mut special = SpecialPaths {
         local_storage: routes.local.clone(),
         seal_wrap_storage: routes.seal_wrap.clone(),
+        read_ahead: routes.read_ahead.clone(),
         ..SpecialPaths::default()
     };
     for line in lines {

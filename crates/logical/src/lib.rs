@@ -34,7 +34,7 @@ pub use database::{
 };
 pub use error::{Error, Failure};
 pub use operation::Operation;
-pub use paths::SpecialPaths;
+pub use paths::{ReadAhead, SpecialPaths};
 pub use plugin::{
     PluginEntry, PluginId, PluginKind, PluginServer, PluginStatus, Plugins, Registration, Running,
     UnknownKind,

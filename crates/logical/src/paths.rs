@@ -20,12 +20,32 @@ pub struct SpecialPaths {
     pub limited: Vec<String>,
     /// May be read from a snapshot (HashiCorp).
     pub allow_snapshot_read: Vec<String>,
+    /// What reads ask storage for, so that the server can send it along (Boltwork).
+    pub read_ahead: Vec<ReadAhead>,
+}
+
+/// Where a read finds what it needs: the read of `path` + REST asks storage for `key` + REST.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadAhead {
+    /// Prefix of request paths.
+    pub path: String,
+    /// Prefix of storage keys.
+    pub key: String,
 }
 
 impl SpecialPaths {
     /// Whether `path` needs `sudo`.
     pub fn is_root(&self, path: &str) -> bool {
         self.root.iter().any(|pattern| matches(pattern, path))
+    }
+
+    /// The storage key that a read of `path` will ask for, if it was said; of several rules the one
+    /// with the longest prefix counts.
+    pub fn read_ahead_key(&self, path: &str) -> Option<String> {
+        let rules = self.read_ahead.iter().filter(|rule| path.starts_with(&rule.path));
+        let rule = rules.max_by_key(|rule| rule.path.len())?;
+        let rest = path.get(rule.path.len()..).filter(|rest| !rest.is_empty())?;
+        Some(format!("{}{rest}", rule.key))
     }
 
     /// Whether `path` needs no token.
@@ -82,5 +102,22 @@ mod tests {
         ] {
             assert_eq!(matches(pattern, path), fits, "{pattern} on {path}");
         }
+    }
+
+    #[test]
+    fn a_read_asks_for_what_the_longest_rule_says() {
+        let rule = |path: &str, key: &str| ReadAhead { path: path.into(), key: key.into() };
+        let read_ahead = vec![rule("data/", "meta/"), rule("", "all/"), rule("data/x/", "x/")];
+        let paths = SpecialPaths { read_ahead, ..SpecialPaths::default() };
+        for (path, key) in [
+            ("data/a/b", Some("meta/a/b")),
+            ("data/x/b", Some("x/b")),
+            ("other", Some("all/other")),
+            ("data/", None),
+            ("", None),
+        ] {
+            assert_eq!(paths.read_ahead_key(path).as_deref(), key, "{path}");
+        }
+        assert_eq!(SpecialPaths::default().read_ahead_key("data/a"), None);
     }
 }

@@ -71,6 +71,14 @@ pub trait Storage: Send + Sync {
     /// The entry under a key; `None` if there is none.
     fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Entry>, StorageError>>;
 
+    /// The entry as it was at some moment since the request came in: a server may have sent it along,
+    /// which saves an external plugin a call. For what is only shown. Whoever decides on a change by
+    /// what is stored uses [`Storage::get`], after taking its locks. A second call gets what is stored
+    /// then.
+    fn get_ahead<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Entry>, StorageError>> {
+        self.get(key)
+    }
+
     /// Stores an entry; when this returns it is on disk (outside a transaction).
     fn put(&self, entry: Entry) -> BoxFuture<'_, Result<(), StorageError>>;
 

@@ -5,19 +5,20 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use boltwork_logical::{BackendKind, Setup, SpecialPaths};
+use boltwork_logical::{BackendKind, Request, Setup, SpecialPaths, Storage};
 use boltwork_wire::logical::Empty as NoVersion;
 use boltwork_wire::logical::plugin_version_client::PluginVersionClient;
 use boltwork_wire::pb::backend_client::BackendClient;
 use boltwork_wire::pb::{Empty, InitializeArgs, InvalidateKeyArgs, SetupArgs};
-use boltwork_wire::{kind_from_wire, paths_from_wire, pb};
+use boltwork_wire::{entry_to_wire, kind_from_wire, paths_from_wire, pb, request_to_wire};
 use go_plugin::broker::Accepted;
 use go_plugin::host::LONGEST_FROM_PLUGIN;
 use go_plugin::{Channel, MAX_MESSAGE};
 use tonic::metadata::{Ascii, MetadataValue};
-use tonic::{Code, Request, Status};
+use tonic::{Code, Status};
 
 use crate::HostError;
+use crate::ahead;
 use crate::callbacks::Callbacks;
 use crate::gate::SetupGate;
 use crate::process::{Member, Process};
@@ -34,6 +35,8 @@ pub(crate) struct Live {
     client: BackendClient<Channel>,
     multiplex_id: MetadataValue<Ascii>,
     callbacks: Callbacks,
+    /// The mount's, as the plugin may use it.
+    storage: Arc<dyn Storage>,
     /// Dropping it ends the services.
     accepted: Accepted,
     member: Member,
@@ -96,7 +99,7 @@ impl Live {
         let process = member.process();
         let name = process.order.entry.id.name.as_str();
         let storage = gate.guard(setup.storage.clone());
-        let callbacks = Callbacks::new(storage, setup.system.clone(), name);
+        let callbacks = Callbacks::new(storage.clone(), setup.system.clone(), name);
         let accepted = process.client.broker().accept(|_| callbacks.routes()).await;
         let client = BackendClient::new(process.client.channel())
             .max_decoding_message_size(LONGEST_FROM_PLUGIN)
@@ -106,7 +109,16 @@ impl Live {
             Ok(accepted) => {
                 let multiplex_id = multiplex_id();
                 let buried = Mutex::default();
-                Ok(Self { client, multiplex_id, callbacks, accepted, member, facts, buried })
+                Ok(Self {
+                    client,
+                    multiplex_id,
+                    callbacks,
+                    storage,
+                    accepted,
+                    member,
+                    facts,
+                    buried,
+                })
             }
             Err(why) => {
                 member.leave().await;
@@ -136,22 +148,27 @@ impl Live {
         Ok(())
     }
 
-    /// Asks what it is. A plugin that does not answer says "unknown", as in Vault.
-    async fn ask(&mut self) -> Result<Facts, HostError> {
-        let kind = match self.client.r#type(self.request(Empty {})).await {
+    /// Asks what it is, all at once. A plugin that does not answer says "unknown", as in Vault.
+    async fn ask(&self) -> Result<Facts, HostError> {
+        let (mut first, mut second) = (self.client.clone(), self.client.clone());
+        let (kind, paths, version) = tokio::join!(
+            first.r#type(self.request(Empty {})),
+            second.special_paths(self.request(Empty {})),
+            self.ask_version(),
+        );
+        let kind = match kind {
             Ok(reply) => Some(kind_from_wire(reply.into_inner().r#type)),
             Err(status) if self.process().is_lost(&status).await => {
                 return Err(self.process().failed("Type", status).await);
             }
             Err(_) => None,
         };
-        let paths = match self.client.special_paths(self.request(Empty {})).await {
+        let paths = match paths {
             Ok(reply) => reply.into_inner().paths.map(paths_from_wire).unwrap_or_default(),
             // Without them a path that needs `sudo` would need none: not to be passed over.
             Err(status) => return Err(self.process().failed("SpecialPaths", status).await),
         };
-        let version = self.ask_version().await?;
-        Ok(Facts { kind, paths: Arc::new(paths), version })
+        Ok(Facts { kind, paths: Arc::new(paths), version: version? })
     }
 
     async fn ask_version(&self) -> Result<String, HostError> {
@@ -163,16 +180,18 @@ impl Live {
         self.member.process()
     }
 
-    fn request<T>(&self, message: T) -> Request<T> {
-        let mut request = Request::new(message);
+    fn request<T>(&self, message: T) -> tonic::Request<T> {
+        let mut request = tonic::Request::new(message);
         request.metadata_mut().insert(MULTIPLEX_ID, self.multiplex_id.clone());
         request
     }
 
     /// Passes a request on.
-    pub async fn handle(&self, request: pb::Request) -> Result<pb::HandleRequestReply, Lost> {
+    pub async fn handle(&self, request: &Request) -> Result<pb::HandleRequestReply, Lost> {
         self.sendable()?;
-        let args = pb::HandleRequestArgs { storage_id: 0, request: Some(request) };
+        let ahead = ahead::entry(request, &self.facts.paths, &*self.storage).await;
+        let (request, ahead) = (Some(request_to_wire(request)), ahead.map(entry_to_wire));
+        let args = pb::HandleRequestArgs { storage_id: 0, request, ahead };
         // Cloning a client clones handles; nothing is opened.
         let answer = self.client.clone().handle_request(self.request(args)).await;
         self.answered(answer).await
@@ -257,7 +276,7 @@ impl Live {
 /// The version that a process reports of itself, or nothing.
 pub(crate) async fn ask_version(
     process: &Process,
-    request: Request<NoVersion>,
+    request: tonic::Request<NoVersion>,
 ) -> Result<String, HostError> {
     let mut client = PluginVersionClient::new(process.client.channel());
     match client.version(request).await {
@@ -270,8 +289,8 @@ pub(crate) async fn ask_version(
 }
 
 /// A request that carries an id which no backend has.
-pub(crate) fn throw_away<T>(message: T) -> Request<T> {
-    let mut request = Request::new(message);
+pub(crate) fn throw_away<T>(message: T) -> tonic::Request<T> {
+    let mut request = tonic::Request::new(message);
     request.metadata_mut().insert(MULTIPLEX_ID, multiplex_id());
     request
 }

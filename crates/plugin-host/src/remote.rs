@@ -51,7 +51,7 @@ impl Backend for Remote {
         Box::pin(async move {
             let repeatable = !request.operation.is_write();
             let request = &request;
-            let call = |live: Arc<Live>| async move { live.handle(request_to_wire(request)).await };
+            let call = |live: Arc<Live>| async move { live.handle(request).await };
             answer_from_wire(Instance::call(&self.0, repeatable, call).await?)
         })
     }

@@ -24,7 +24,7 @@ use tonic::{Request, Response, Status, metadata::MetadataMap, service::Routes};
 
 use crate::{
     instances::{Instance, Instances},
-    remote::{RemoteStorage, RemoteSystem},
+    remote::{AheadStorage, RemoteStorage, RemoteSystem},
 };
 
 /// What is served.
@@ -117,8 +117,10 @@ impl pb::backend_server::Backend for Calls {
         call: Request<pb::HandleRequestArgs>,
     ) -> Result<Response<pb::HandleRequestReply>, Status> {
         let instance = self.0.working(call.metadata())?;
-        let request = call.into_inner().request.ok_or_else(no_request)?;
-        let answer = match request_from_wire(request, instance.storage) {
+        let pb::HandleRequestArgs { request, ahead, .. } = call.into_inner();
+        let request = request.ok_or_else(no_request)?;
+        let storage = AheadStorage::over(instance.storage, ahead);
+        let answer = match request_from_wire(request, storage) {
             Ok(request) => instance.backend.handle(request).await,
             Err(malformed) => Err(Error::from(malformed).into()),
         };

@@ -51,6 +51,12 @@ impl Loud {
         Ok(Reply::data(json!({ "name": req.fields.name })))
     }
 
+    async fn stored(&self, req: Request<Named>) -> Result<Reply> {
+        let stored: Option<Value> =
+            req.storage.load_ahead(format!("uuid/kept/{}", req.fields.name)).await?;
+        Ok(Reply::data(json!({ "stored": stored })))
+    }
+
     async fn panic(&self, _: Request) -> Result<Reply> {
         panic!("on purpose");
     }
@@ -58,8 +64,13 @@ impl Loud {
 
 impl Engine for Loud {
     fn routes() -> Routes<Self> {
-        Routes::new([path("say/{name}").read(Self::say), path("panic").read(Self::panic)])
-            .version("v0.1.0")
+        Routes::new([
+            path("say/{name}").read(Self::say),
+            path("stored/{name}").read(Self::stored),
+            path("panic").read(Self::panic),
+        ])
+        .version("v0.1.0")
+        .read_ahead("stored/", "{mount_uuid}/kept/")
     }
 }
 
@@ -76,6 +87,8 @@ fn main() -> ExitCode {
         println!("test one_process_serves_many_mounts_and_logs_with_levels ... ok");
         a_process_with_one_engine_serves_one_mount().await;
         println!("test a_process_with_one_engine_serves_one_mount ... ok");
+        an_entry_that_was_sent_along_is_read_without_a_call().await;
+        println!("test an_entry_that_was_sent_along_is_read_without_a_call ... ok");
         in_metadata_mode_requests_are_refused().await;
         println!("test in_metadata_mode_requests_are_refused ... ok");
         over_protocols_3_and_4_its_certificate_is_unwrapped().await;
@@ -145,15 +158,28 @@ impl Plugin {
     async fn set_up(&self, id: &str) -> Result<(Accepted, String), Status> {
         // Whatever is asked there is unimplemented.
         let services = self.client.broker().accept(|_| Services::default()).await.unwrap();
-        let args = pb::SetupArgs { broker_id: services.id, ..pb::SetupArgs::default() };
+        let args = pb::SetupArgs {
+            broker_id: services.id,
+            backend_uuid: "uuid".into(),
+            ..pb::SetupArgs::default()
+        };
         let reply = self.backend().setup(call(id, args)).await?.into_inner();
         Ok((services, reply.err))
     }
 
     async fn read(&self, id: &str, path: &str) -> Result<pb::HandleRequestReply, Status> {
+        self.read_with(id, path, None).await
+    }
+
+    async fn read_with(
+        &self,
+        id: &str,
+        path: &str,
+        ahead: Option<pb::StorageEntry>,
+    ) -> Result<pb::HandleRequestReply, Status> {
         let request = boltwork_logical::Request::new(Operation::Read, path, Arc::new(Nowhere) as _);
         let request = Some(request_to_wire(&request));
-        let args = pb::HandleRequestArgs { storage_id: 0, request };
+        let args = pb::HandleRequestArgs { storage_id: 0, request, ahead };
         Ok(self.backend().handle_request(call(id, args)).await?.into_inner())
     }
 
@@ -191,6 +217,30 @@ fn call<T>(id: &str, message: T) -> tonic::Request<T> {
         call.metadata_mut().insert("multiplex_id", id.parse().unwrap());
     }
     call
+}
+
+async fn an_entry_that_was_sent_along_is_read_without_a_call() {
+    let plugin = Plugin::start("many", &[]).await;
+    let (_services, err) = plugin.set_up("a").await.unwrap();
+    assert_eq!(err, "");
+    let paths = plugin.backend().special_paths(call("a", pb::Empty {})).await.unwrap();
+    let rules = paths.into_inner().paths.unwrap().read_ahead;
+    assert_eq!(rules.len(), 1);
+    assert_eq!((rules[0].path.as_str(), rules[0].key.as_str()), ("stored/", "uuid/kept/"));
+
+    let entry = |key: &str| {
+        Some(pb::StorageEntry { key: key.into(), value: b"7".to_vec(), seal_wrap: false })
+    };
+    let reply = plugin.read_with("a", "stored/x", entry("uuid/kept/x")).await.unwrap();
+    let answer = answer_from_wire(reply).unwrap().unwrap();
+    assert_eq!(answer.data.decode::<Value>().unwrap(), json!({ "stored": 7 }));
+    // There is no storage behind it: what was not sent, or something else, would have to be fetched.
+    for ahead in [None, entry("uuid/kept/y"), entry("kept/x")] {
+        let reply = plugin.read_with("a", "stored/x", ahead).await.unwrap();
+        let text = answer_from_wire(reply).unwrap_err().to_string();
+        assert!(text.contains("does not offer this"), "{text}");
+    }
+    plugin.client.stop().await;
 }
 
 async fn one_process_serves_many_mounts_and_logs_with_levels() {

@@ -1,8 +1,11 @@
 //! Paths that a backend treats specially (wire spec 2.6).
 
-use boltwork_logical::SpecialPaths;
+use boltwork_logical::{ReadAhead, SpecialPaths};
 
-use crate::pb::Paths;
+use crate::pb::{self, Paths};
+
+/// Rules for reading ahead that are taken from one backend.
+const MOST_RULES: usize = 16;
 
 /// Special paths for the wire.
 pub fn paths_to_wire(paths: &SpecialPaths) -> Paths {
@@ -15,6 +18,7 @@ pub fn paths_to_wire(paths: &SpecialPaths) -> Paths {
         binary: paths.binary.clone(),
         limited: paths.limited.clone(),
         allow_snapshot_read: paths.allow_snapshot_read.clone(),
+        read_ahead: paths.read_ahead.iter().map(rule_to_wire).collect(),
     }
 }
 
@@ -29,7 +33,16 @@ pub fn paths_from_wire(paths: Paths) -> SpecialPaths {
         binary: paths.binary,
         limited: paths.limited,
         allow_snapshot_read: paths.allow_snapshot_read,
+        read_ahead: paths.read_ahead.into_iter().take(MOST_RULES).map(rule_from_wire).collect(),
     }
+}
+
+fn rule_to_wire(rule: &ReadAhead) -> pb::ReadAhead {
+    pb::ReadAhead { path: rule.path.clone(), key: rule.key.clone() }
+}
+
+fn rule_from_wire(rule: pb::ReadAhead) -> ReadAhead {
+    ReadAhead { path: rule.path, key: rule.key }
 }
 
 #[cfg(test)]
@@ -48,6 +61,7 @@ mod tests {
             binary: one("g"),
             limited: one("h"),
             allow_snapshot_read: one("i*"),
+            read_ahead: vec![ReadAhead { path: "j/".into(), key: "k/".into() }],
         };
         assert_eq!(paths_from_wire(paths_to_wire(&paths)), paths);
     }

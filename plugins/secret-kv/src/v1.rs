@@ -56,6 +56,7 @@ impl Engine for Plain {
         .help(HELP)
         .version(VERSION)
         .seal_wrap(["*"])
+        .read_ahead("", "")
         .renew(LEASE, Self::renew)
         .revoke(LEASE, Self::revoke)
     }
@@ -78,7 +79,8 @@ impl Plain {
             return Ok(Reply::not_found());
         }
         // Both at once: for an external plugin each is a call to the server.
-        let (found, default) = tokio::join!(req.storage.get(path), req.system.default_lease_ttl());
+        let (found, default) =
+            tokio::join!(req.storage.get_ahead(path), req.system.default_lease_ttl());
         let Some(mut entry) = found? else { return Ok(Reply::not_found()) };
         let secret = Data::parse(std::mem::take(&mut entry.value)).map_err(|_| unreadable(path))?;
         let said = duration(&secret);

@@ -5,6 +5,7 @@
 
 use boltwork_e2e::{Answer, Api, Kind, Server, Setup, tools, wait_for};
 use serde_json::{Value, json};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Where a kv engine is taken from.
 #[derive(Clone, Copy, PartialEq)]
@@ -165,6 +166,7 @@ fn everything(server: &Server) {
     version_2_patches(&api);
     version_2_keeps_metadata_and_config(&api);
     version_2_shows_subkeys(&api);
+    reads_are_never_behind(&api);
 }
 
 fn survives_kill_and_seal(server: &Server) {
@@ -180,6 +182,43 @@ fn survives_kill_and_seal(server: &Server) {
     wait_for("version 2 is ready", || (api.read("v2/config").status == 200).then_some(()));
     assert_eq!(api.read("v1/kept").ok().data()["x"], 1);
     assert_eq!(api.read("v2/data/kept").ok().data()["data"]["x"], 2);
+}
+
+/// While one client writes, others read: each sees at least what was acknowledged before it asked.
+/// Under Boltwork a plugin is sent what is stored together with the request, which must not be older.
+fn reads_are_never_behind(api: &Api) {
+    const WRITES: u64 = 300;
+    const READERS: usize = 4;
+    let acknowledged = AtomicU64::new(0);
+    let number = |data: &Value| data["n"].as_u64().expect("a number");
+    for path in ["v1/race", "v2/data/race"] {
+        let versioned = path.starts_with("v2");
+        let body = |n: u64| if versioned { json!({"data": {"n": n}}) } else { json!({"n": n}) };
+        api.write(path, &body(0)).ok();
+        acknowledged.store(0, Ordering::SeqCst);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for n in 1..=WRITES {
+                    api.write(path, &body(n)).ok();
+                    acknowledged.store(n, Ordering::SeqCst);
+                }
+            });
+            for _ in 0..READERS {
+                scope.spawn(|| {
+                    let mut last = 0;
+                    for _ in 0..WRITES {
+                        let least = acknowledged.load(Ordering::SeqCst).max(last);
+                        let data = api.read(path).ok().data();
+                        last = number(if versioned { &data["data"] } else { &data });
+                        assert!(last >= least, "{path}: {last} after {least}");
+                    }
+                });
+            }
+        });
+        // What is gone is gone at once.
+        api.delete(path).status(204);
+        api.read(path).status(404);
+    }
 }
 
 #[test]

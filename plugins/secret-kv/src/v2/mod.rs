@@ -44,6 +44,9 @@ struct At {
     path: String,
 }
 
+/// Where [`Store::meta_key`] puts a key.
+const KEYS: &str = "{mount_uuid}/meta/";
+
 impl Versioned {
     /// The engine over a store; the gate says whether data of version 1 waits to be upgraded.
     pub fn new(store: Arc<Store>, gate: Arc<Gate>) -> Self {
@@ -131,6 +134,9 @@ impl Engine for Versioned {
         .help(HELP)
         .version(VERSION)
         .seal_wrap(["*"])
+        .read_ahead("data/", KEYS)
+        .read_ahead("subkeys/", KEYS)
+        .read_ahead("metadata/", KEYS)
         .initialize(Self::initialize)
         .invalidate(Self::invalidate)
         .cleanup(Self::cleanup)
