@@ -6,6 +6,7 @@
 //!
 //! Left out: graceful stops, and listening anywhere but on unix sockets.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -122,6 +123,11 @@ async fn connection(stream: UnixStream, tls: Option<TlsAcceptor>, routes: Routes
         None => answering::serve(stream, routes, pace).await,
         Some(acceptor) => match tokio::time::timeout(TLS_TIME, acceptor.accept(stream)).await {
             Ok(Ok(stream)) => answering::serve(stream, routes, pace).await,
+            // A process that was ended as it connected, such as one that was only tried.
+            Ok(Err(why)) if why.kind() == io::ErrorKind::UnexpectedEof => {
+                tracing::debug!(error = %why, "a connection on a plugin socket was given up");
+                return;
+            }
             Ok(Err(why)) => {
                 tracing::warn!(error = %why, "refused a connection on a plugin socket");
                 return;
