@@ -168,7 +168,21 @@ async fn a_child_gets_no_more_than_it_was_given() {
     assert!(files.contains("/dev/null"), "stdin: {files}");
     let group = rustix::process::getpgid(rustix::process::Pid::from_raw(client.pid() as i32));
     assert_eq!(group.unwrap().as_raw_nonzero().get() as u32, client.pid());
+    assert_eq!(policy(client.pid()), policy_of_a_child(policy(std::process::id())));
     client.stop().await;
+}
+
+/// How the kernel schedules a process: the 41st field of its `stat`, of which the second is a name in
+/// parentheses.
+fn policy(pid: u32) -> u32 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let (_, after_name) = stat.rsplit_once(')').unwrap();
+    after_name.split_whitespace().nth(38).unwrap().parse().unwrap()
+}
+
+/// The usual policy (`SCHED_OTHER`) becomes `SCHED_BATCH`; another one stays.
+fn policy_of_a_child(ours: u32) -> u32 {
+    if ours == 0 { 3 } else { ours }
 }
 
 async fn a_dropped_client_kills_its_process() {
