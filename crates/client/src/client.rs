@@ -1,9 +1,8 @@
-//! Calls: building a request, sending it with retries and one redirect, judging the answer.
+//! Sending a call with retries and one redirect, and judging the answer.
 //!
 //! Retries follow Vault's client: 412, 429 and 5xx except 501. Where the connection broke after the
 //! request left, only a read is repeated: a write may have happened.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -14,11 +13,11 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use zeroize::Zeroizing;
 
 use crate::address::Address;
+use crate::call::{Call, Config, Response, Wrap};
 use crate::connection::{self, BodyError, Connection};
 use crate::error::{ApiError, Error};
 use crate::json::Json;
 use crate::secret::Secret;
-use crate::tls::Tls;
 
 /// What Go's URL type leaves alone in a path, so that errors show the same URL.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC
@@ -36,138 +35,6 @@ const PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'=')
     .remove(b'@');
 const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
-
-/// How to reach a server and as whom.
-#[derive(Clone)]
-pub struct Config {
-    /// Where the server is.
-    pub address: Address,
-    /// TLS settings, used if the address is `https`.
-    pub tls: Tls,
-    /// The token to show; may be absent for calls that need none.
-    pub token: Option<Zeroizing<String>>,
-    /// Namespace, empty for none.
-    pub namespace: String,
-    /// Further headers.
-    pub headers: Vec<(String, String)>,
-    /// Longest time a call may take, its retries included.
-    pub timeout: Duration,
-    /// How often a failed call is repeated.
-    pub max_retries: u32,
-    /// Life of the wrapping token that answers are to be wrapped in.
-    pub wrap_ttl: Option<String>,
-    /// Whether a redirect is followed (once).
-    pub follow_redirect: bool,
-    /// Longest answer that is read, in bytes.
-    pub max_response: usize,
-}
-
-impl Config {
-    /// Vault's defaults for an address: 60 seconds, two retries, no token.
-    pub fn new(address: Address) -> Self {
-        Self {
-            address,
-            tls: Tls::default(),
-            token: None,
-            namespace: String::new(),
-            headers: Vec::new(),
-            timeout: Duration::from_secs(60),
-            max_retries: 2,
-            wrap_ttl: None,
-            follow_redirect: true,
-            max_response: 64 << 20,
-        }
-    }
-}
-
-/// One call.
-#[derive(Clone)]
-pub struct Call {
-    method: Method,
-    path: String,
-    query: BTreeMap<String, Vec<String>>,
-    body: Option<Zeroizing<Vec<u8>>>,
-    content_type: &'static str,
-    wrap: Wrap,
-    token: Option<Zeroizing<String>>,
-}
-
-#[derive(Clone)]
-enum Wrap {
-    AsConfigured,
-    Never,
-}
-
-impl Call {
-    /// A call of `path` (without `/v1/`).
-    pub fn new(method: Method, path: &str) -> Self {
-        Self {
-            method,
-            path: path.to_owned(),
-            query: BTreeMap::new(),
-            body: None,
-            content_type: "application/json",
-            wrap: Wrap::AsConfigured,
-            token: None,
-        }
-    }
-
-    /// Adds a query parameter.
-    #[must_use]
-    pub fn query(mut self, key: &str, value: &str) -> Self {
-        self.query.entry(key.to_owned()).or_default().push(value.to_owned());
-        self
-    }
-
-    /// Sets the body.
-    #[must_use]
-    pub fn body(mut self, body: &Json) -> Self {
-        self.body = Some(Zeroizing::new(body.compact().into_bytes()));
-        self
-    }
-
-    /// Makes the body a JSON merge patch (RFC 7396).
-    #[must_use]
-    pub fn merge_patch(mut self) -> Self {
-        self.content_type = "application/merge-patch+json";
-        self
-    }
-
-    /// Asks for an answer that is not wrapped, whatever the configuration says.
-    #[must_use]
-    pub fn unwrapped(mut self) -> Self {
-        self.wrap = Wrap::Never;
-        self
-    }
-
-    /// Shows another token than the configured one.
-    #[must_use]
-    pub fn token(mut self, token: &str) -> Self {
-        self.token = Some(Zeroizing::new(token.to_owned()));
-        self
-    }
-}
-
-/// A successful answer, and a 404's too where the caller asked for it.
-pub struct Response {
-    /// HTTP status.
-    pub status: u16,
-    /// The body, wiped on drop.
-    pub body: Zeroizing<Vec<u8>>,
-}
-
-impl Response {
-    /// The body as JSON, `null` if empty.
-    ///
-    /// # Errors
-    /// It is not JSON.
-    pub fn json(&self) -> Result<Json, Error> {
-        if self.body.is_empty() {
-            return Ok(Json::Null);
-        }
-        Json::parse(&self.body).map_err(Error::Decode)
-    }
-}
 
 /// A client of one server.
 pub struct Client {

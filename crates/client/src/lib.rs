@@ -5,6 +5,7 @@
 //! token helper file and environment variables, which belong to the command line.
 
 mod address;
+mod call;
 mod client;
 mod connection;
 mod error;
@@ -13,7 +14,8 @@ mod secret;
 mod tls;
 
 pub use address::Address;
-pub use client::{Call, Client, Config, Response};
+pub use call::{Call, Config, Response};
+pub use client::Client;
 pub use error::{ApiError, Error};
 pub use json::Json;
 pub use secret::{Auth, Secret, WrapInfo};
