@@ -91,6 +91,20 @@ install_postgresql() {
     system_package postgresql || say "no PostgreSQL: install it, or name the folder of its programs in BOLTWORK_POSTGRES"
 }
 
+# Builds the program MODULE/cmd/PROGRAM@VERSION, asking for nothing but that
+# version: `go install` wants to know of all versions of the module, which some
+# proxies do not tell. The checksum database is asked all the same.
+build_in_a_module() {
+    local package=${1%@*} version=${1##*@} into=$2 folder
+    folder=$(mktemp -d "$tools/module.XXXXXX")
+    printf 'module foreign\n\ngo 1.21\n\nrequire %s %s\n' "${package%/cmd/*}" "$version" >"$folder/go.mod"
+    local built=0
+    (cd "$folder" && CGO_ENABLED=0 GOFLAGS="${GOFLAGS:-} -trimpath" \
+        go build -mod=mod -o "$into/" "$package") 2>"$tools/go-foreign.log" || built=1
+    rm -rf "$folder"
+    return $built
+}
+
 # The file's name bears the version, so a file that is there is the right one.
 install_foreign_plugins() {
     need_go "foreign Go plugins" || return 0
@@ -102,7 +116,7 @@ install_foreign_plugins() {
         [[ -x $bin/foreign/$program ]] && continue
         say "go install $program"
         if GOBIN=$made CGO_ENABLED=0 GOFLAGS="${GOFLAGS:-} -trimpath" \
-            go install "$package" 2>"$tools/go-foreign.log"; then
+            go install "$package" 2>"$tools/go-foreign.log" || build_in_a_module "$package" "$made"; then
             mv "$made/${program%@*}" "$bin/foreign/$program"
         else
             say "no $program: $(tail -n 1 "$tools/go-foreign.log")"

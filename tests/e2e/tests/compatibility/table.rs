@@ -18,6 +18,7 @@ pub const PLUGINS: &[&str] = &[
     "vault-plugin-secrets-kv@v0.25.0",
     "vault-plugin-secrets-kv@v0.5.5",
     "vault-plugin-secrets-kubernetes@v0.12.0",
+    "vault-plugin-secrets-oauthapp@v3.0.0",
     "vault-plugin-secrets-openldap@v0.17.0",
 ];
 
@@ -78,6 +79,7 @@ impl Row {
         let Built { module, version, sdk } = &self.built;
         let author = match module.split('/').nth(1).unwrap_or_default() {
             "hashicorp" => "HashiCorp",
+            "puppetlabs" => "Puppet",
             other => other,
         };
         let (kind, protocol, scenario) = (self.kind, &self.protocol, self.scenario);
