@@ -76,7 +76,7 @@ install_go_plugins() {
         fi
     fi
     local plugin
-    for plugin in mock-plugin mock-database; do
+    for plugin in mock-plugin mock-database openbao-mock; do
         say "go build tests/go/$plugin"
         (cd "tests/go/$plugin" && CGO_ENABLED=0 go build -trimpath -o "$bin/$plugin" .) 2>"$tools/go-mock.log" ||
             { rm -f "$bin/$plugin"; say "no $plugin: $(tail -n 1 "$tools/go-mock.log")"; }

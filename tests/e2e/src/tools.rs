@@ -21,6 +21,11 @@ pub fn mock() -> Option<PathBuf> {
     need("mock-plugin", "the Go mock plugin is not in .tools/bin; it needs Go")
 }
 
+/// The mock backend of OpenBao's SDK, served; `None` skips the calling test.
+pub fn openbao_mock() -> Option<PathBuf> {
+    need("openbao-mock", "OpenBao's mock backend is not in .tools/bin; it needs Go")
+}
+
 /// A Go plugin of other people, built from its module, by the name of its program and its version
 /// (`vault-plugin-auth-jwt@v0.26.1`); `None` skips the calling test.
 ///

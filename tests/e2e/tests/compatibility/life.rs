@@ -23,10 +23,11 @@ pub struct Foreign {
 impl Foreign {
     /// The program; `None` skips the calling test.
     pub fn program(&self) -> Option<PathBuf> {
-        if self.plugin == "vault-plugin-secrets-kv@v0.25.0" {
-            return tools::go_kv();
+        match self.plugin {
+            "vault-plugin-secrets-kv@v0.25.0" => tools::go_kv(),
+            "openbao-mock@v2.6.2" => tools::openbao_mock(),
+            other => tools::foreign(other),
         }
-        tools::foreign(self.plugin)
     }
 
     /// Puts the program into a server's plugin folder.

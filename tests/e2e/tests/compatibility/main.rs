@@ -14,6 +14,7 @@ mod databases;
 mod directory;
 mod kubernetes;
 mod life;
+mod mock;
 mod oauth;
 mod search;
 mod secrets;

@@ -11,6 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Every plugin of the table, in its order.
 pub const PLUGINS: &[&str] = &[
+    "openbao-mock@v2.6.2",
     "vault-plugin-auth-jwt@v0.26.1",
     "vault-plugin-auth-kubernetes@v0.23.1",
     "vault-plugin-database-elasticsearch@v0.19.0",
@@ -24,6 +25,9 @@ pub const PLUGINS: &[&str] = &[
 
 const HEAD: &str = "| plugin | author | version | kind | SDK | protocol | scenario | result |\n\
                     |---|---|---|---|---|---|---|---|\n";
+
+/// How the modules of this repository begin.
+const OURS: &str = "boltwork.invalid/";
 
 /// What a Go program says of itself: Go writes the modules that it was built from into it.
 pub struct Built {
@@ -40,22 +44,26 @@ impl Built {
     pub fn read(program: &Path) -> Self {
         let bytes = fs::read(program).expect("the program is readable");
         let text = String::from_utf8_lossy(&bytes);
-        let find = |start: &str| -> Vec<String> {
-            let (_, rest) = text.split_once(start).unwrap_or_else(|| {
-                panic!("{} does not say {start:?} of itself", program.display())
-            });
+        let find = |start: &str| -> Option<Vec<String>> {
+            let (_, rest) = text.split_once(start)?;
             let line = rest.lines().next().unwrap_or_default();
-            line.split('\t').map(str::to_owned).collect()
+            Some(line.split('\t').map(str::to_owned).collect())
         };
-        let module = find("\nmod\t");
-        let sdk = find("\ndep\tgithub.com/hashicorp/vault/sdk\t");
+        let silent = || -> ! { panic!("{} says too little of itself", program.display()) };
+        let sdks = ["hashicorp/vault/sdk", "openbao/openbao/sdk/v2"];
+        let found = sdks.into_iter().find_map(|sdk| {
+            Some((sdk, find(&format!("\ndep\tgithub.com/{sdk}\t"))?.swap_remove(0)))
+        });
+        let (sdk, release) = found.unwrap_or_else(|| silent());
+        let module = find("\nmod\t").unwrap_or_else(|| silent());
+        // What only serves the backend of an SDK is of that SDK.
+        let (module, version) = match module[0].starts_with(OURS) {
+            true => (format!("github.com/{sdk}"), release.clone()),
+            false => (module[0].clone(), module[1].clone()),
+        };
         // A version between two releases is told by date and commit; the release is enough.
-        let release = sdk[0].split("-0.").next().unwrap_or_default();
-        Self {
-            module: module[0].clone(),
-            version: module[1].clone(),
-            sdk: format!("hashicorp/vault/sdk {release}"),
-        }
+        let release = release.split("-0.").next().unwrap_or_default();
+        Self { module, version, sdk: format!("{sdk} {release}") }
     }
 }
 
@@ -79,6 +87,7 @@ impl Row {
         let Built { module, version, sdk } = &self.built;
         let author = match module.split('/').nth(1).unwrap_or_default() {
             "hashicorp" => "HashiCorp",
+            "openbao" => "OpenBao",
             "puppetlabs" => "Puppet",
             other => other,
         };
