@@ -1,6 +1,7 @@
 //! The mock backend that OpenBao's developers test their own server with, as their SDK has it.
 //!
-//! Left out on purpose: `errors/kill`, which ends nothing in this SDK.
+//! Left out on purpose: `errors/rpc` and `errors/kill`, with which a backend asks to be restarted;
+//! our own Go plugin is used for that.
 
 use crate::life::{Foreign, Scenario, lead};
 use boltwork_e2e::Api;
