@@ -1,6 +1,9 @@
 //! The mount's storage during setup: to be read, not to be written (wire spec 2.5).
 //!
 //! A backend that wrote while it is being made would write again at every start and on every node.
+//! A plugin of protocol 3 or 4 may, as in Vault: it is set up by the first request, long after the mount
+//! was made, and such plugins do write then (to note that they have upgraded their data, for one).
+//!
 //! Once setup is done the gate costs a write one relaxed load, and a read nothing.
 
 use std::sync::Arc;
@@ -8,11 +11,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use boltwork_logical::{BoxFuture, Entry, Storage, StorageError, Transaction};
 
+use crate::protocol::Protocol;
+
 /// Opens a [`Gated`] storage; dropped without that, it stays shut.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SetupGate(Arc<AtomicBool>);
 
 impl SetupGate {
+    /// The gate of a plugin that is spoken to over this protocol.
+    pub fn of(protocol: Protocol) -> Self {
+        Self(Arc::new(AtomicBool::new(protocol == Protocol::Unwrap)))
+    }
+
     /// Storage behind this gate.
     pub fn guard(&self, inner: Arc<dyn Storage>) -> Arc<dyn Storage> {
         Arc::new(Gated { inner, open: self.0.clone() })

@@ -22,7 +22,6 @@ use crate::ahead;
 use crate::callbacks::Callbacks;
 use crate::gate::SetupGate;
 use crate::process::{Member, Process};
-use crate::protocol::Protocol;
 
 /// The metadata key that tells backends of one process apart (wire spec 2.4).
 pub(crate) const MULTIPLEX_ID: &str = "multiplex_id";
@@ -77,12 +76,7 @@ impl Live {
     }
 
     async fn begin_now(member: Member, setup: &Setup, limit: Duration) -> Result<Self, HostError> {
-        let gate = SetupGate::default();
-        if member.process().order.protocol == Protocol::Unwrap {
-            // Set up by the first request, long after the mount is there: as in Vault, it may write,
-            // and plugins of that time do (Puppet's oauthapp leaves a note that it has upgraded).
-            gate.open();
-        }
+        let gate = SetupGate::of(member.process().order.protocol);
         let mut live = Self::prepare(member, setup, &gate).await?;
         let begun = tokio::time::timeout(limit, live.set_up(setup)).await;
         match begun {

@@ -153,15 +153,6 @@ impl Store {
         self.stripes[stripe as usize].lock().await
     }
 
-    /// The entry of a key, for what is only shown: the server may have sent it along.
-    pub async fn shown_entry(
-        &self,
-        storage: &dyn Storage,
-        path: &str,
-    ) -> Result<Option<Entry>, Error> {
-        Ok(storage.get_ahead(&self.meta_key(path)).await?)
-    }
-
     /// The entry of a key, to be looked into with [`parse`].
     pub async fn entry(&self, storage: &dyn Storage, path: &str) -> Result<Option<Entry>, Error> {
         Ok(storage.get(&self.meta_key(path)).await?)

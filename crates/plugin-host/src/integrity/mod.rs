@@ -320,10 +320,17 @@ mod tests {
         programs.copies.remember(state(&path).unwrap(), copy);
         assert!(programs.copies.find(&state(&path).unwrap()).is_some());
 
-        std::fs::rename(&path, folder.path().join("kept")).unwrap();
+        // Another file in its place, then more in the same file.
+        let kept = folder.path().join("kept");
+        std::fs::rename(&path, &kept).unwrap();
         std::fs::write(&path, &other).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
         assert!(programs.copies.find(&state(&path).unwrap()).is_none());
+        programs.copies.remember(state(&kept).unwrap(), copy);
+        let before = state(&kept).unwrap();
+        OpenOptions::new().append(true).open(&kept).unwrap().write_all(b"x").unwrap();
+        assert!(programs.copies.find(&before).is_some());
+        assert!(programs.copies.find(&state(&kept).unwrap()).is_none());
         let error = programs.verify(&path, &good).unwrap_err().to_string();
         assert!(error.contains("checksums did not match"), "{error}");
     }

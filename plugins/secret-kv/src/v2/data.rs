@@ -77,7 +77,7 @@ impl Versioned {
         let number = number.and_then(|number| u64::try_from(number).ok()).filter(|&n| n > 0);
         // A second look where the version went away between the two reads.
         for _ in 0..2 {
-            let Some(entry) = store.shown_entry(&*req.storage, path).await? else {
+            let Some(entry) = req.storage.get_ahead(&store.meta_key(path)).await? else {
                 return Ok(Reply::not_found());
             };
             let stored = parse(&entry)?;

@@ -205,7 +205,7 @@ impl Versioned {
         if !names_key(&req.fields.path) {
             return missing::no_such_path(&req);
         }
-        match store.shown_entry(&*req.storage, &req.fields.path).await? {
+        match req.storage.get_ahead(&store.meta_key(&req.fields.path)).await? {
             Some(entry) => Ok(Reply::data(shown(&parse(&entry)?.record))),
             None => Ok(Reply::not_found()),
         }
